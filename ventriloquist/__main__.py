@@ -1,0 +1,6 @@
+"""`python -m ventriloquist` is the `ventriloquist` command."""
+
+from ventriloquist.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What can go wrong, each with the exit code it ends the process with. The only file that knows the codes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NO_INPUT = 3
+    BUSY = 4
+    STOPPED = 5
+
+
+class Fault(Exception):
+    """Something the user can act on: one clear sentence, and the exit code that goes with it.
+
+    The sentence names what happened and what to do; it never holds message text.
+    """
+
+    exit = Exit.FAILED
+
+
+class UsageFault(Fault):
+    """The request itself makes no sense (a setting out of range, an unknown name)."""
+
+    exit = Exit.USAGE
+
+
+class NoInput(Fault):
+    """What the command needs is not there, or may not be read."""
+
+    exit = Exit.NO_INPUT
+
+
+class Busy(Fault):
+    """Another run holds the workspace."""
+
+    exit = Exit.BUSY
+
+
+class Stopped(Fault):
+    """The user asked the run to stop; what stands is saved."""
+
+    exit = Exit.STOPPED
+
+
+class DiskFull(Fault):
+    """The disk (or the user's quota) has no room left; what was there before is intact."""
+
+
+def from_os_error(error: OSError, doing: str) -> Fault:
+    """The fault that an `OSError` means while `doing` (a phrase such as "writing the windows")."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFull(
+            f"The disk is full: {doing} stopped, and what was there before is unchanged. "
+            "Free some space and start again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        where = f" ({error.filename})" if error.filename else ""
+        return NoInput(f"Permission denied while {doing}{where}.")
+    return Fault(f"{doing[:1].upper()}{doing[1:]} failed: {error.strerror or type(error).__name__}.")
