@@ -166,7 +166,7 @@ def _guarded(function: StageFunction, settings: Any, workspace: Workspace, run: 
         fault = from_os_error(error, f"the {run.stage} run")
         _report(run, fault)
         raise fault from error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Whatever a stage did not foresee ends the run as failed; the message may hold private text, so only
         # the kind of error and its place are told.
         _log_traceback(error)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ventriloquist.faults import UsageFault
 from ventriloquist.workspace import Workspace
 
-MAIN = {"form": True}
+MAIN: JsonDict = {"form": True}
 """Marks the options that the app's form shows first."""
 
 
