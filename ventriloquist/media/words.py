@@ -1,0 +1,251 @@
+"""What an attachment is, and the words for it that are at hand without sending anything anywhere.
+
+`content_type` is the only mapping from a mime type and file name to a line's content type. `local_description` makes
+one short line from Apple's transcript, a contact or location card, or a file name that a person chose.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import Literal
+
+from ventriloquist.media import cards
+from ventriloquist.records import Attachment
+from ventriloquist.text import clean_name, one_line
+
+LONGEST = 600
+"""Characters of a description, at most."""
+
+Medium = Literal["image", "video", "audio", "pdf"]
+"""What a captioner can look at or listen to."""
+
+_IMAGES = "jpg jpeg jpe png gif heic heif heics heifs avif webp tif tiff bmp dng"
+_VIDEOS = "mov mp4 m4v 3gp 3gpp 3g2 avi mkv webm mpg mpeg hevc"
+_AUDIOS = "caf m4a mp3 amr aac wav aif aiff aifc ogg oga opus flac m4b m4r"
+_DOCUMENTS = (
+    "pdf doc docx dot dotx pages odt rtf rtfd txt md tex xls xlsx xlsm numbers ods csv tsv ppt pptx key odp "
+    "epub mobi html htm eml ics json xml log"
+)
+_BY_EXTENSION = {
+    extension: kind
+    for kind, extensions in (
+        ("image", _IMAGES), ("video", _VIDEOS), ("audio", _AUDIOS), ("document", _DOCUMENTS),
+        ("contact", "vcf vcard"), ("location", "vlocation"),
+    )
+    for extension in extensions.split()
+}  # fmt: skip
+_BY_MIME_TYPE = {
+    "text/x-vlocation": "location",
+    "text/vcard": "contact",
+    "text/x-vcard": "contact",
+    "text/directory": "contact",
+    "application/ogg": "audio",
+    "application/rtf": "document",
+    "application/pdf": "document",
+    "application/msword": "document",
+    "application/epub+zip": "document",
+    "application/json": "document",
+    "application/xml": "document",
+}
+_DOCUMENT_MIME_TYPES = (
+    "text/",
+    "application/vnd.openxmlformats-officedocument",
+    "application/vnd.ms-",
+    "application/vnd.oasis.opendocument",
+    "application/vnd.apple.",
+    "application/x-iwork",
+)
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_SPLIT = re.compile(r"[\s_\-–—.,;:()\[\]{}#+@&=~]+")
+_COPY = re.compile(r"\s*\(\d+\)$")
+_HEXADECIMAL = re.compile(r"(?=.*\d)[0-9a-fA-F]{6,}|[0-9a-fA-F]{12,}")
+_MIXED = re.compile(r"[A-Za-z]\d+[A-Za-z]|^\d{2,}[A-Za-z]+$")
+_LETTER = re.compile(r"[^\W\d_]")
+_PREFIX = re.compile(
+    r"(?:fb|m|e)?(?:img|image|dsc|dscn|dscf|mvi|mov|vid|pxl|gopr|gx|gh|dji|sam|wa|mp|p|photo|video|audio|recording)\d*",
+    re.IGNORECASE,
+)
+_SAYS_NOTHING = (
+    "photo photos picture pic image video clip movie audio sound memo voice recording rec file document doc scan "
+    "fullsizerender fullrender renderedimage rendered untitled unnamed unknown download downloaded attachment temp tmp "
+    "camphoto cameraroll jpegvideocomplement livephoto livephotos original edited copy export shared received trim "
+    "whatsapp telegram snapchat signal messenger instagram facebook at am pm fb ptt cam portrait cover burst "
+    "message new capture screen screenshot shot lp org null none"
+)
+_NO_NAME = frozenset(_SAYS_NOTHING.split())
+_ARTICLES = {"image": "A photo", "video": "A video", "audio": "A sound recording", "document": "A document"}
+_SCREENSHOT = re.compile(r"^(?:screen ?shot|bildschirmfoto|simulator screen)", re.IGNORECASE)
+_SCREEN_RECORDING = re.compile(r"^(?:screen ?recording|rpreplay)", re.IGNORECASE)
+_VOICE = re.compile(r"^(?:audio ?message|voice ?(?:message|memo)|ptt)", re.IGNORECASE)
+
+
+def content_type(attachment: Attachment) -> str:
+    """The content type of the attachment's line: image, video, audio, document, contact, location, sticker or file."""
+    if attachment.is_sticker:
+        return "sticker"
+    return _kind(attachment)
+
+
+def medium(attachment: Attachment) -> Medium | None:
+    """What a captioner would get of it, or None where there is nothing to look at or listen to.
+
+    A voice message that Apple has transcribed needs no captioner.
+    """
+    kind = _kind(attachment)
+    if kind == "audio":
+        return None if one_line(attachment.transcript or "") else "audio"
+    if kind == "image" or kind == "video":
+        return "image" if kind == "image" else "video"
+    if _mime_type(attachment) == "application/pdf" or _extension(attachment) == "pdf":
+        return "pdf"
+    return None
+
+
+def local_description(attachment: Attachment) -> str:
+    """Words for an attachment from what is at hand; one line, never empty, at most `LONGEST` characters.
+
+    Reads nothing but contact and location cards.
+    """
+    return shorten(_words(attachment)) or "A file"
+
+
+def shorten(text: str) -> str:
+    """Strangers' text (a caption, a transcript, a name) as one line of at most `LONGEST` characters."""
+    return one_line(clean_name(text[: LONGEST * 8]), LONGEST)
+
+
+def _words(attachment: Attachment) -> str:
+    kind = content_type(attachment)
+    name = file_stem(attachment)
+    readable = readable_name(name)
+    match kind:
+        case "audio":
+            if transcript := shorten(attachment.transcript or ""):
+                return transcript
+            if _VOICE.match(name) or _extension(attachment) in ("caf", "amr"):
+                return "A voice message"
+        case "image" if _SCREENSHOT.match(name):
+            return "A screenshot"
+        case "image" if _mime_type(attachment) == "image/gif" or _extension(attachment) == "gif":
+            return f"GIF: {readable}" if readable else "A GIF"
+        case "video" if _SCREEN_RECORDING.match(name):
+            return "A screen recording"
+        case "contact":
+            people = cards.contact_names(_small_text(attachment.path)) or ([readable] if readable else [])
+            return _contact(people)
+        case "location":
+            place = cards.place(_small_text(attachment.path))
+            return f"Location: {place}" if place else "A location"
+        case "sticker":
+            return f"Sticker: {readable}" if readable else "A sticker"
+        case "file":
+            extension = _extension(attachment)
+            named = f"{readable} ({extension})" if extension and readable else readable
+            return f"File: {named}" if named else f"A file ({extension})" if extension else "A file"
+    if kind == "image":
+        return f"Photo: {readable}" if readable else _ARTICLES[kind]
+    return f"{kind.capitalize()}: {readable}" if readable else _ARTICLES[kind]
+
+
+def _contact(people: list[str]) -> str:
+    if not people:
+        return "A contact card"
+    others = f" and {len(people) - 1} more" if len(people) > 1 else ""
+    return f"Contact: {people[0]}{others}"
+
+
+def readable_name(stem: str) -> str:
+    """A file name without its extension as words, or "" if no person chose it (a camera, an app or a hash did)."""
+    words: list[str] = []
+    named = False
+    after_number = False
+    for token in _SPLIT.split(_COPY.sub("", _UUID.sub(" ", clean_name(stem)))):
+        machine = _is_machine_made(token)
+        if token and not machine and not (after_number and token.isdigit()):
+            words.append(token)
+            named = named or _is_word(token)
+        after_number = machine or (after_number and token.isdigit())
+    return " ".join(words) if named else ""
+
+
+def _is_machine_made(token: str) -> bool:
+    """True for what cameras, apps and hashes put into names: counters, times, random letters and digits."""
+    if token.isdigit():
+        return len(token) > 4
+    if len(token) > 40 or _HEXADECIMAL.fullmatch(token):
+        return True
+    if _PREFIX.fullmatch(token):
+        return token.lower() not in _NO_NAME or any(character.isdigit() for character in token)
+    return len(token) >= 6 and _MIXED.search(token) is not None
+
+
+def _is_word(token: str) -> bool:
+    """True for a token that says something about the file."""
+    if token.lower() in _NO_NAME:
+        return False
+    letters = len(_LETTER.findall(token))
+    if token.isascii():
+        return letters >= 3 and (len(token) < 6 or re.search(r"[aeiouy]", token, re.IGNORECASE) is not None)
+    return letters >= 1
+
+
+def file_stem(attachment: Attachment) -> str:
+    """The name the sender's machine gave the file, without folders and the extension of a known kind."""
+    name = _file_name(attachment)
+    stem, dot, extension = name.rpartition(".")
+    return stem if dot and re.fullmatch(r"[A-Za-z0-9]{1,10}", extension) else name
+
+
+def _file_name(attachment: Attachment) -> str:
+    name = one_line(attachment.name or attachment.path or "", 300)
+    return re.split(r"[/\\]", name)[-1]
+
+
+def _extension(attachment: Attachment) -> str:
+    """The extension in lower case, "" if there is none worth the name."""
+    for name in (attachment.name, attachment.path):
+        extension = (name or "").rpartition(".")[2].lower()
+        if "." in (name or "") and re.fullmatch(r"[a-z0-9]{1,10}", extension):
+            return extension
+    return ""
+
+
+def _mime_type(attachment: Attachment) -> str:
+    return (attachment.mime_type or "").partition(";")[0].strip().lower()
+
+
+def _kind(attachment: Attachment) -> str:
+    mime_type = _mime_type(attachment)
+    if (attachment.name or attachment.path or "").lower().endswith(".loc.vcf"):
+        return "location"
+    if mime_type in _BY_MIME_TYPE:
+        return _BY_MIME_TYPE[mime_type]
+    family = mime_type.partition("/")[0]
+    if family in ("image", "video", "audio"):
+        return family
+    by_extension = _BY_EXTENSION.get(_extension(attachment))
+    if by_extension:
+        return by_extension
+    return "document" if mime_type.startswith(_DOCUMENT_MIME_TYPES) else "file"
+
+
+def _small_text(path: str | None) -> str:
+    """The text of a card (at most 1 MB of it), or "" where there is no regular file that may be read."""
+    if not path:
+        return ""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (OSError, ValueError):
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        try:
+            content = file.read(1_000_000)
+        except OSError:
+            return ""
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return content.decode(encoding, errors="replace")
