@@ -9,6 +9,11 @@ from enum import StrEnum
 
 MICROSECONDS = 1_000_000
 
+ME = "me"
+"""The key of the person whose history it is."""
+UNKNOWN = "unknown"
+"""The key of whoever sent the messages that name no sender."""
+
 
 class Kind(StrEnum):
     """What a message is."""
@@ -93,6 +98,15 @@ class Person:
     key: str
     name: str
     handles: tuple[str, ...] = ()
+    is_me: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What an address book says: these handles are one person, of that name (empty: nobody said a name)."""
+
+    name: str
+    handles: tuple[str, ...]
     is_me: bool = False
 
 

@@ -119,6 +119,11 @@ class CollectSettings(StageSettings):
         description="The folder that holds the attachments (default: Attachments beside chat.db).",
         json_schema_extra=MAIN,
     )
+    address_book: Path | None = Field(
+        None,
+        description="The folder of Contacts' databases (default: ~/Library/Application Support/AddressBook, "
+        "or AddressBook beside a --db of your own).",
+    )
     region: str = Field(
         "",
         description="Two-letter region of phone numbers written without a country code (default: your locale's).",
