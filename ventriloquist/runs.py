@@ -154,32 +154,29 @@ def _guarded(function: StageFunction, settings: Any, workspace: Workspace, run: 
         makes = function(settings, workspace, run)
         run.end("done", Exit.DONE, None, makes)
         return makes
-    except (Stopped, KeyboardInterrupt) as stop:
-        fault: Fault = stop if isinstance(stop, Stopped) else Stopped("Interrupted; start it again to go on.")
-        run.end("stopped", fault.exit, str(fault), {})
-        raise fault from None
+    except KeyboardInterrupt:
+        raise _ended(run, "stopped", Stopped("Interrupted; start it again to go on.")) from None
+    except Stopped as stop:
+        raise _ended(run, "stopped", stop) from None
     except Fault as fault:
-        _report(run, fault)
-        raise
+        raise _ended(run, "failed", fault) from None
     except OSError as error:
         _log_traceback(error)
-        fault = from_os_error(error, f"the {run.stage} run")
-        _report(run, fault)
-        raise fault from error
+        raise _ended(run, "failed", from_os_error(error, f"the {run.stage} run")) from None
     except Exception as error:  # noqa: BLE001
         # Whatever a stage did not foresee ends the run as failed; the message may hold private text, so only
         # the kind of error and its place are told.
         _log_traceback(error)
-        fault = Fault(f"{run.stage} failed: {_place(error)}. See {run.folder / 'output.log'}.")
-        _report(run, fault)
-        raise fault from None
+        told = Fault(f"{run.stage} failed: {_place(error)}. See {run.folder / 'output.log'}.")
+        raise _ended(run, "failed", told) from None
 
 
-def _report(run: Run, fault: Fault) -> None:
+def _ended(run: Run, status: str, fault: Fault) -> Fault:
     try:
-        run.end("failed", fault.exit, str(fault), {})
+        run.end(status, fault.exit, str(fault), {})
     except OSError:
         sys.stderr.write(f"{fault}\n")  # not even the last event fits on the disk
+    return fault
 
 
 def _place(error: BaseException) -> str:

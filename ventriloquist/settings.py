@@ -37,13 +37,11 @@ class StageSettings(BaseSettings):
             names = ", ".join(sorted(unknown))
             raise UsageFault(f"{workspace.settings_file}: [{cls.stage}] has no setting named {names}.")
         given = {name: value for name, value in flags.items() if value is not None}
+        given["_env_file"] = workspace.env_file if workspace.env_file.is_file() else None
+        given["_env_prefix"] = f"VENTRILOQUIST_{cls.stage.upper()}_"
         _current_toml.append(table)
         try:
-            return cls(
-                _env_file=workspace.env_file if workspace.env_file.is_file() else None,
-                _env_prefix=f"VENTRILOQUIST_{cls.stage.upper()}_",
-                **given,
-            )
+            return cls(**given)
         except ValidationError as error:
             raise UsageFault(_explain(error)) from None
         finally:
@@ -59,6 +57,27 @@ class StageSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, dotenv_settings, _TomlTable(settings_cls)
+
+    @classmethod
+    def argv(cls, **values: Any) -> list[str]:
+        """The command line that gives these values: the stage's name and a flag for each that is not None."""
+        words = [cls.stage]
+        for name, value in values.items():
+            flag = name.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{flag}" if value else f"--no-{flag}")
+            elif value is not None:
+                words += [f"--{flag}", str(value)]
+        return words
+
+    @classmethod
+    def options(cls) -> dict[str, FieldInfo]:
+        """The fields that are flags and form entries, in their order; secrets come from the environment only."""
+        return {
+            name: field
+            for name, field in cls.model_fields.items()
+            if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("flag") is False)
+        }
 
     def public(self) -> dict[str, Any]:
         """Everything but secrets, as JSON values."""
@@ -179,7 +198,7 @@ class PreprocessSettings(StageSettings):
         ge=0.0,
         le=0.4,
     )
-    max_holdout: int = Field(200, description="At most this many held-out messages a conversation and split.", ge=1)
+    max_holdout: int = Field(50, description="At most this many held-out messages a conversation and split.", ge=1)
     min_messages: int = Field(8, description="Leave out conversations with fewer messages than this.", ge=1)
     only: str = Field("", description="Only conversations with these people (names separated by commas).")
     without: str = Field("", description="Leave out conversations with these people.")
@@ -205,7 +224,9 @@ class TrainSettings(StageSettings):
     learning_rate: float = Field(
         0.0, description="Peak learning rate (0: 3e-3 for tiny, 2e-4 for LoRA).", ge=0, json_schema_extra=MAIN
     )
-    tokens_per_row: int = Field(4096, description="Windows are packed into rows of at most this many tokens.", ge=64)
+    tokens_per_row: int = Field(
+        0, description="Windows are packed into rows of at most this many tokens (0: 8192 on a GPU, else one window).", ge=0
+    )
     rows_per_step: int = Field(1, description="Rows that make one optimizer step.", ge=1)
     lora_r: int = Field(32, description="Rank of the LoRA adapter.", ge=1, le=1024, json_schema_extra=MAIN)
     lora_alpha: int = Field(0, description="LoRA alpha (0: the same as the rank).", ge=0)
@@ -230,7 +251,7 @@ class EvaluateSettings(StageSettings):
     checkpoint: str = Field(
         "", description="Which checkpoint: a name, or a path (default: the newest).", json_schema_extra=MAIN
     )
-    limit: int = Field(400, description="At most this many held-out messages.", ge=1, json_schema_extra=MAIN)
+    limit: int = Field(200, description="At most this many held-out messages.", ge=1, json_schema_extra=MAIN)
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
     threads: int = Field(0, description="CPU threads (0: all cores).", ge=0)
     with_base: bool = Field(True, description="Also measure the model as it was before training.")

@@ -1,0 +1,168 @@
+"""Checkpoints on disk: written aside, sealed with a manifest, renamed; only what verifies is ever read.
+
+`checkpoints/<name>/checkpoint-<step>/` while training, `checkpoints/<name>/final/` at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ventriloquist import __version__
+from ventriloquist.faults import Fault, NoInput
+from ventriloquist.files import sha256, sync_folder, write_whole
+from ventriloquist.workspace import Workspace
+
+MANIFEST = "MANIFEST.json"
+DESCRIPTION = "ventriloquist.json"
+FINAL = "final"
+STAGING = ".staging"
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_STEP = re.compile(r"checkpoint-(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What `ventriloquist.json` says: what made this checkpoint, so that nothing has to be guessed later."""
+
+    base: dict[str, Any]
+    fingerprint: str
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    members: list[str]
+    max_tokens: int
+    size: int
+    step: int = 0
+    steps: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    version: str = __version__
+    me: str = ""
+
+    def write(self, folder: Path) -> None:
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        write_whole(folder / DESCRIPTION, json.dumps(fields, indent=1, ensure_ascii=True) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Description:
+        """Raises NoInput if the folder is no checkpoint of ours."""
+        try:
+            fields = json.loads((folder / DESCRIPTION).read_text())
+            return cls(**{name: fields[name] for name in cls.__slots__ if name in fields})
+        except (OSError, ValueError, TypeError) as error:
+            raise NoInput(f"{folder} is no checkpoint of Ventriloquist: its {DESCRIPTION} cannot be read.") from error
+
+
+def seal(staging: Path, final: Path) -> None:
+    """Write the manifest of `staging`, sync everything, and rename it to `final`, replacing what was there."""
+    for leftover in staging.rglob("*"):
+        if leftover.suffix in _PICKLES:
+            leftover.unlink()
+    files = sorted(path for path in staging.rglob("*") if path.is_file() and path.name != MANIFEST)
+    manifest = {}
+    for path in files:
+        path.chmod(0o600)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        manifest[path.relative_to(staging).as_posix()] = {"size": path.stat().st_size, "sha256": sha256(path)}
+    write_whole(staging / MANIFEST, json.dumps({"files": manifest}, indent=1) + "\n")
+    if final.exists():
+        retired = final.with_name(f".old-{final.name}")
+        shutil.rmtree(retired, ignore_errors=True)
+        final.rename(retired)
+        staging.rename(final)
+        shutil.rmtree(retired)
+    else:
+        staging.rename(final)
+    sync_folder(final.parent)
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, in a few words, or None if every file is as the manifest says."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text())["files"]
+        for name, facts in files.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != facts["size"]:
+                return f"{name} has {path.stat().st_size} of {facts['size']} bytes"
+            if sha256(path) != facts["sha256"]:
+                return f"{name} has changed"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{MANIFEST} cannot be read"
+    return None
+
+
+def newest_sound(folder: Path) -> tuple[Path | None, list[str]]:
+    """The checkpoint with the highest step that verifies, and a sentence for each damaged one set aside."""
+    warnings: list[str] = []
+    for _, path in sorted(_steps(folder), reverse=True):
+        problem = damage(path)
+        if problem is None:
+            return path, warnings
+        aside = path.with_name(f"damaged-{path.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        warnings.append(f"{path.name} is damaged ({problem}) and was set aside as {aside.name}.")
+    return None, warnings
+
+
+def _steps(folder: Path) -> list[tuple[int, Path]]:
+    if not folder.is_dir():
+        return []
+    matches = ((_STEP.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir())
+    return [(int(match[1]), path) for match, path in matches if match]
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Delete all but the `count` newest step checkpoints."""
+    for _, path in sorted(_steps(folder), reverse=True)[count:]:
+        shutil.rmtree(path)
+
+
+def clear_staging(folder: Path) -> None:
+    """Delete what a killed training left half-written; put back a checkpoint that was being replaced."""
+    for retired in folder.glob(".old-*"):
+        original = folder / retired.name.removeprefix(".old-")
+        if original.exists():
+            shutil.rmtree(retired)
+        else:
+            retired.rename(original)
+    shutil.rmtree(folder / STAGING, ignore_errors=True)
+
+
+def finished(workspace: Workspace) -> list[Path]:
+    """The folders of all finished trainings, oldest first."""
+    finals = workspace.checkpoints.glob(f"*/{FINAL}/{DESCRIPTION}")
+    return [path.parent for path in sorted(finals, key=lambda path: path.stat().st_mtime)]
+
+
+def find(workspace: Workspace, wanted: str) -> Path:
+    """The checkpoint that `wanted` names (a name, a path, or nothing for the newest), verified.
+
+    Raises NoInput when there is none, and Fault when it is damaged.
+    """
+    folder = _locate(workspace, wanted)
+    problem = damage(folder)
+    if problem:
+        raise Fault(f"The checkpoint {folder} is damaged: {problem}. Train again, or name another with --checkpoint.")
+    return folder
+
+
+def _locate(workspace: Workspace, wanted: str) -> Path:
+    if not wanted:
+        folders = finished(workspace)
+        if not folders:
+            raise NoInput("There is no checkpoint yet. Run: ventriloquist train")
+        return folders[-1]
+    named = workspace.checkpoints / wanted
+    for folder in (named / FINAL, named, Path(wanted).expanduser() / FINAL, Path(wanted).expanduser()):
+        if (folder / DESCRIPTION).is_file():
+            return folder
+    names = ", ".join(path.parent.name for path in finished(workspace)) or "none yet"
+    raise NoInput(f"There is no checkpoint called {wanted} (there are: {names}).")

@@ -1,0 +1,86 @@
+"""The schema of one line as an llguidance grammar: what the model may write next, token by token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import llguidance
+import llguidance.hf
+import numpy as np
+import torch
+
+from ventriloquist.faults import Fault
+from ventriloquist.windows.lines import CONTENT_TYPES, DELTAS, KEYS, quote
+
+# Length is bounded by counting tokens: a bound in the expression makes masks slower by an order of magnitude.
+_STRING = r'/"([^"\\\x00-\x1f]|\\["\\bfnrt]|\\u[0-9a-f]{4})*"/'
+_LEADS = {key: ("{" if key == KEYS[0] else ", ") + f'"{key}": ' for key in KEYS}
+
+
+def line_grammar(names: Sequence[str], replies: Sequence[str]) -> str:
+    """Lark text for a line by one of `names`, replying to nothing or to one of `replies` (already cut)."""
+    reply = [quote(None), *(quote(text) for text in dict.fromkeys(replies))]
+    fixed = {key: _literal(lead) for key, lead in _LEADS.items()}
+    return "\n".join(
+        (
+            "start: " + " ".join(f"{fixed[key]} {key}" for key in KEYS) + " " + _literal("}\n"),
+            f"name: {_any(quote(name) for name in names)}",
+            f"delta: {_any(quote(delta) for delta in DELTAS)}",
+            f"reply_to: {_any(reply)}",
+            f"content_type: {_any(quote(kind) for kind in CONTENT_TYPES)}",
+            "text: TEXT",
+            f"TEXT: {_STRING}",
+        )
+    )
+
+
+def _any(values: Any) -> str:
+    return " | ".join(_literal(value) for value in values)
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+class Constraint:
+    """Follows one line through the grammar."""
+
+    def __init__(self, matcher: llguidance.LLMatcher, vocabulary: int) -> None:
+        self._matcher = matcher
+        self._mask = np.zeros((vocabulary + 31) // 32, dtype=np.int32)
+        self._vocabulary = vocabulary
+        self._check()
+
+    def forced(self) -> list[int]:
+        """The tokens that can only come next, the same as training's; maybe none."""
+        return list(self._matcher.compute_ff_tokens())
+
+    def allowed(self) -> torch.Tensor:
+        """Which tokens may come next: bool, (vocabulary,)."""
+        self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+        self._check()
+        bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocabulary]
+        return torch.from_numpy(bits.astype(np.bool_))
+
+    def take(self, tokens: Sequence[int]) -> None:
+        self._matcher.consume_tokens(list(tokens))
+        self._check()
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise Fault("The grammar of a line could not be followed; please report this with the base's name.")
+
+
+class Grammars:
+    """Makes constraints for one tokenizer; compiled lines are kept and copied."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int) -> None:
+        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
+        self._vocabulary = vocabulary
+
+    def line(self, names: Sequence[str], replies: Sequence[str]) -> Constraint:
+        """A constraint at the start of a line."""
+        matcher = llguidance.LLMatcher(self._tokenizer, line_grammar(names, replies))
+        return Constraint(matcher, self._vocabulary)
