@@ -18,6 +18,9 @@ from ventriloquist.text import clean_name, one_line
 LONGEST = 600
 """Characters of a description, at most."""
 
+LOCAL = "local"
+"""Marks a description made by `local_description`, which a captioner's may replace."""
+
 Medium = Literal["image", "video", "audio", "pdf"]
 """What a captioner can look at or listen to."""
 
@@ -240,9 +243,10 @@ def _small_text(path: str | None) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (OSError, ValueError):
         return ""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return ""
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return ""
         try:
             content = file.read(1_000_000)
         except OSError:

@@ -1,0 +1,181 @@
+"""A server on this machine that answers as Gemini does, well and badly, and remembers what it was sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SO_LINGER, SOL_SOCKET
+from typing import Any
+
+
+@dataclass
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def media(self) -> bytes:
+        """The media in it, decoded."""
+        return base64.urlsafe_b64decode(self._inline()["data"])
+
+    @property
+    def mime_type(self) -> str:
+        part = self._inline()
+        return str(part.get("mimeType") or part["mime_type"])
+
+    def _inline(self) -> dict[str, Any]:
+        return next(p["inlineData"] for p in json.loads(self.body)["contents"][0]["parts"] if "inlineData" in p)
+
+
+Answer = Callable[["Handler"], None]
+
+
+@dataclass
+class FakeGemini:
+    """Gives the answers in `script` one after the other, then `always`."""
+
+    url: str = ""
+    always: Answer | None = None
+    script: list[Answer] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    finished: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next_answer(self, request: Received) -> Answer:
+        with self.lock:
+            self.received.append(request)
+            return self.script.pop(0) if self.script else self.always or caption("A photo of a beach")
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    fake: FakeGemini
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        answer = self.fake.next_answer(Received(self.path, dict(self.headers), body))
+        answer(self)
+
+    do_GET = do_POST
+
+    def reply(self, code: int, body: bytes, **headers: str) -> None:
+        self.send_response(code)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def answer(code: int, body: object, **headers: str) -> Answer:
+    """That code with that JSON (or those bytes)."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return lambda handler: handler.reply(code, raw, **headers)
+
+
+def text(content: str, finish: str = "STOP") -> Answer:
+    """A candidate that says exactly `content`."""
+    candidate = {"content": {"role": "model", "parts": [{"text": content}]}, "finishReason": finish}
+    return answer(200, {"candidates": [candidate], "usageMetadata": {"totalTokenCount": 300}})
+
+
+def caption(words: str) -> Answer:
+    """A well-formed description."""
+    return text(json.dumps({"description": words}))
+
+
+def error(code: int, status: str, *details: dict[str, Any]) -> Answer:
+    """An error of the service with typed details."""
+    return answer(code, {"error": {"code": code, "message": "no", "status": status, "details": list(details)}})
+
+
+BAD_KEY = error(
+    400, "INVALID_ARGUMENT", {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+)
+BLOCKED = answer(200, {"candidates": [{"finishReason": "SAFETY"}]})
+PROMPT_BLOCKED = answer(200, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})
+DAY_IS_OVER = error(
+    429,
+    "RESOURCE_EXHAUSTED",
+    {
+        "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+        "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}],
+    },
+)
+
+
+def slow_down(delay: str) -> Answer:
+    """429 that names how long to wait."""
+    return error(429, "RESOURCE_EXHAUSTED", {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay})
+
+
+def reset(handler: Handler) -> None:
+    """Break the connection off without a word."""
+    handler.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def cut_off(handler: Handler) -> None:
+    """Promise more than is sent."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"candidates": [')
+    handler.close_connection = True
+
+
+def hang(handler: Handler) -> None:
+    """Say nothing until the test is over."""
+    handler.fake.finished.wait(30)
+    handler.close_connection = True
+
+
+def drip(handler: Handler) -> None:
+    """Send one byte at a time, so that no single read takes long."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    while not handler.fake.finished.wait(0.05):
+        try:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+        except OSError:
+            break
+    handler.close_connection = True
+
+
+def redirect(url: str) -> Answer:
+    """307 to another place."""
+    return lambda handler: handler.reply(307, b"", Location=url + handler.path)
+
+
+@contextmanager
+def serving(always: Answer | None = None, script: list[Answer] | None = None) -> Iterator[FakeGemini]:
+    """A fake on a free port of this machine."""
+    fake = FakeGemini(always=always, script=list(script or []))
+    handler = type("BoundHandler", (Handler,), {"fake": fake})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that give up are expected
+    fake.url = f"http://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield fake
+    finally:
+        fake.finished.set()
+        server.shutdown()
+        server.server_close()
