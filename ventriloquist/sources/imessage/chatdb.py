@@ -1,0 +1,210 @@
+"""Opens Apple's chat.db so that it never changes, and asks it only for tables and columns that it has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from ventriloquist.faults import Busy, Fault, NoInput, from_os_error
+
+NEEDED_TABLES = frozenset({"message", "chat", "handle", "chat_message_join"})
+BUSY_SECONDS = 5.0
+_MAGIC = b"SQLite format 3\0"
+_WAL_VERSION = b"\x02\x02"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_APPS = {
+    "Apple_Terminal": "Terminal",
+    "iTerm.app": "iTerm",
+    "vscode": "Visual Studio Code",
+    "WezTerm": "WezTerm",
+    "ghostty": "Ghostty",
+    "WarpTerminal": "Warp",
+    "Hyper": "Hyper",
+    "kitty": "kitty",
+    "zed": "Zed",
+}
+
+
+class ChatDb:
+    """One unchanging view of a chat.db. A context manager: errors of the database leave it as Faults."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises NoInput or another Fault when the file is not there, not readable, or no Messages history."""
+        self.path = path
+        self.warning: str | None = None
+        self._columns: dict[str, set[str]] = {}
+        self._cleanup = ExitStack()
+        _check_file(path)
+        try:
+            self.connection = self._open()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        self._check_tables()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        if isinstance(error, sqlite3.Error):
+            raise fault_of(error, self.path) from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._cleanup.close()
+
+    def columns(self, table: str) -> set[str]:
+        """The columns of a table, none where there is no such table."""
+        if table not in self._columns:
+            rows = self.connection.execute("SELECT name FROM pragma_table_info(?)", [table])
+            self._columns[table] = {str(name) for (name,) in rows}
+        return self._columns[table]
+
+    def query(self, table: str, wanted: Sequence[str], alias: str = "") -> str:
+        """A select list for `table`; an entry is `name:INTEGER`, `name:TEXT` or `name:BLOB`.
+
+        Values come as that type whatever the row holds; a column that this macOS does not have comes as NULL.
+        """
+        present, prefix = self.columns(table), f"{alias}." if alias else ""
+        parts = []
+        for entry in wanted:
+            name, _, kind = entry.partition(":")
+            parts.append(f"CAST({prefix}{name} AS {kind})" if name in present or name == "ROWID" else "NULL")
+        return ", ".join(parts)
+
+    def rows(self, query: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Run a query of the snapshot."""
+        return self.connection.execute(query, tuple(parameters))
+
+    def _open(self) -> sqlite3.Connection:
+        ways: list[Callable[[], sqlite3.Connection]] = [self._read_only, self._copied, self._immutable]
+        if _is_closed_wal(self.path):
+            # Nobody has it open, and opening it the usual way would leave -wal and -shm files beside it.
+            ways.insert(0, lambda: self._connect(self.path, "immutable=1"))
+        refused: sqlite3.OperationalError | None = None
+        for way in ways:
+            try:
+                return way()
+            except sqlite3.OperationalError as error:
+                refused = error
+            except sqlite3.DatabaseError as error:
+                raise fault_of(error, self.path) from None
+        raise fault_of(refused or sqlite3.OperationalError(), self.path)
+
+    def _read_only(self) -> sqlite3.Connection:
+        return self._connect(self.path, "mode=ro")
+
+    def _copied(self) -> sqlite3.Connection:
+        """From a copy in a directory of our own, the write-ahead log with it, since the newest messages are there."""
+        folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ventriloquist-")))
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + suffix)
+                if part.exists():
+                    shutil.copyfile(part, folder / part.name)
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                raise no_permission(self.path) from error
+            raise from_os_error(error, f"copying {self.path}") from error
+        return self._connect(folder / self.path.name, "mode=ro")
+
+    def _immutable(self) -> sqlite3.Connection:
+        connection = self._connect(self.path, "immutable=1")
+        self.warning = (
+            f"{self.path} could only be read as it lies on the disk, without its write-ahead log: the newest "
+            "messages may be missing. Quit Messages and collect again."
+        )
+        return connection
+
+    def _connect(self, path: Path, mode: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(os.fspath(path.absolute()))}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
+        try:
+            connection.text_factory = _text
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("BEGIN")  # all tables from one snapshot
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        self._cleanup.callback(connection.close)
+        return connection
+
+    def _check_tables(self) -> None:
+        try:
+            tables = {str(name) for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.Error as error:
+            self.close()
+            raise fault_of(error, self.path) from None
+        if not tables >= NEEDED_TABLES:
+            self.close()
+            raise NoInput(f"{self.path} is a database, but not of Messages. Name Apple's chat.db with --db PATH.")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoInput(f"There is no Messages history at {path}. Name it with --db PATH.") from None
+    except PermissionError:
+        raise no_permission(path) from None
+    except OSError as error:
+        raise from_os_error(error, f"reading {path}") from error
+    if start != _MAGIC:
+        raise NoInput(f"{path} is no SQLite database. Name Apple's chat.db with --db PATH.")
+
+
+def _is_closed_wal(path: Path) -> bool:
+    """True for a database in WAL mode that has no write-ahead log: whoever writes to it keeps one beside it."""
+    with path.open("rb") as file:
+        header = file.read(20)
+    return header[18:20] == _WAL_VERSION and not path.with_name(path.name + "-wal").exists()
+
+
+def no_permission(path: Path) -> NoInput:
+    """macOS keeps programs from Messages' files until the terminal app has Full Disk Access."""
+    return NoInput(
+        f"macOS does not let this program read {path}. Open System Settings > Privacy & Security > Full Disk Access, "
+        f"add {_terminal_app()}, then quit and reopen it."
+    )
+
+
+def _terminal_app() -> str:
+    if os.environ.get("SSH_CONNECTION"):
+        return "sshd, through which you are logged in, or your terminal app when at the Mac"
+    return _APPS.get(os.environ.get("TERM_PROGRAM", ""), "your terminal app (over ssh: sshd)")
+
+
+def fault_of(error: sqlite3.Error, path: Path) -> Fault:
+    """What an error of the database means to the user."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    words = str(error)
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_PERM) or (
+        "unable to open database file" in words or "authorization denied" in words
+    ):
+        return no_permission(path)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy(f"Another program holds {path}. Quit Messages and collect again.")
+    if code in _DAMAGED or not isinstance(error, sqlite3.ProgrammingError):
+        return NoInput(
+            f'{path} is damaged and cannot be read to its end. Try: sqlite3 {path.name} ".recover" | sqlite3 '
+            "recovered.db, then collect with --db recovered.db. What was collected before is unchanged."
+        )
+    return Fault(f"{path} could not be read.")

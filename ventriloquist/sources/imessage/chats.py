@@ -1,0 +1,126 @@
+"""The chats of chat.db, who is in them, and which addresses are the owner's."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ventriloquist.records import Chat, ChatKind, Contact
+from ventriloquist.sources import Normalise
+from ventriloquist.sources.imessage.chatdb import ChatDb
+
+SOURCE = "imessage"
+_DM_STYLE, _GROUP_STYLE = 45, 43
+_COLUMNS = (
+    "ROWID:INTEGER",
+    "guid:TEXT",
+    "style:INTEGER",
+    "chat_identifier:TEXT",
+    "service_name:TEXT",
+    "display_name:TEXT",
+)
+
+
+@dataclass(slots=True)
+class People:
+    """Handles by the number of their row, handles that Messages itself holds for one person, and my own."""
+
+    handles: dict[int, str] = field(default_factory=dict)
+    linked: list[Contact] = field(default_factory=list)
+    mine: set[str] = field(default_factory=set)
+
+
+def read_people(db: ChatDb, normalise: Normalise) -> People:
+    """Everyone in the handle table. What names nobody (an empty handle) is left out."""
+    people, linked = People(), defaultdict(list)
+    columns = db.query("handle", ("ROWID:INTEGER", "id:TEXT", "person_centric_id:TEXT"))
+    for number, handle, person in db.rows(f"SELECT {columns} FROM handle ORDER BY ROWID"):  # noqa: S608 - our names
+        if handle:
+            people.handles[number] = normalise(handle)
+            if person:
+                linked[person].append(people.handles[number])
+    people.linked = [Contact("", tuple(dict.fromkeys(each))) for each in linked.values()]
+    people.mine = _my_handles(db, people.handles, normalise)
+    return people
+
+
+def _my_handles(db: ChatDb, handles: dict[int, str], normalise: Normalise) -> set[str]:
+    """The addresses that messages came to and went from.
+
+    One that also takes part in chats is mine only if more messages name it as mine than it sent: then it is a chat
+    with myself.
+    """
+    named: Counter[str] = Counter()
+    if "destination_caller_id" in db.columns("message"):
+        query = "SELECT CAST(destination_caller_id AS TEXT), count(*) FROM message GROUP BY 1"
+        for address, rows in db.rows(query):
+            if address:
+                named[normalise(_bare(address))] += rows
+    others = set(handles.values())
+    sent = _rows_sent(db, handles) if others & set(named) else Counter()
+    mine = {address for address, rows in named.items() if rows >= sent[address]}
+    logins: set[str] = set()
+    columns = db.query("chat", ("last_addressed_handle:TEXT", "account_login:TEXT"))
+    for row in db.rows(f"SELECT DISTINCT {columns} FROM chat"):  # noqa: S608 - our names
+        logins |= {normalise(_bare(address)) for address in row if address and _bare(address)}
+    return mine | (logins - others)
+
+
+def _rows_sent(db: ChatDb, handles: dict[int, str]) -> Counter[str]:
+    sent: Counter[str] = Counter()
+    for number, rows in db.rows("SELECT handle_id, count(*) FROM message WHERE NOT is_from_me GROUP BY 1"):
+        if number in handles:
+            sent[handles[number]] += rows
+    return sent
+
+
+def _bare(address: str) -> str:
+    """Account names are written `E:a@example.com` and `P:+15550100`."""
+    return address[2:] if address[:2] in ("E:", "P:", "e:", "p:") else address
+
+
+def read_chats(db: ChatDb, people: People, normalise: Normalise) -> dict[int, Chat]:
+    """The chats by the number of their row."""
+    members: dict[int, list[str]] = defaultdict(list)
+    if db.columns("chat_handle_join"):
+        for chat, handle in db.rows("SELECT chat_id, handle_id FROM chat_handle_join ORDER BY 1, 2"):
+            if handle in people.handles:
+                members[chat].append(people.handles[handle])
+    chats: dict[int, Chat] = {}
+    guids: set[str] = set()
+    for number, guid, style, identifier, service, name in _rows(db):
+        kind = _kind(style, guid, len(set(members[number])))
+        handles = members[number] or _missing_members(db, people, number, kind, identifier, normalise)
+        guid = guid if guid and guid not in guids else f"{guid or 'chat'}#{number}"
+        guids.add(guid)
+        unique = tuple(sorted(set(handles)))
+        chats[number] = Chat(guid, SOURCE, kind, unique, name or None, service or None)
+    return chats
+
+
+def _rows(db: ChatDb) -> Iterator[tuple[int, str | None, int | None, str | None, str | None, str | None]]:
+    return iter(db.rows(f"SELECT {db.query('chat', _COLUMNS)} FROM chat ORDER BY ROWID"))  # noqa: S608 - our names
+
+
+def _kind(style: int | None, guid: str | None, members: int) -> ChatKind:
+    if style in (_DM_STYLE, _GROUP_STYLE):
+        return ChatKind.DM if style == _DM_STYLE else ChatKind.GROUP
+    for mark, kind in ((";-;", ChatKind.DM), (";+;", ChatKind.GROUP)):
+        if mark in (guid or ""):
+            return kind
+    return ChatKind.GROUP if members > 1 else ChatKind.DM
+
+
+def _missing_members(
+    db: ChatDb, people: People, chat: int, kind: ChatKind, identifier: str | None, normalise: Normalise
+) -> list[str]:
+    """Who is in a chat that lists nobody: the address it is named for, or whoever wrote in it."""
+    if kind is ChatKind.DM and identifier:
+        return [normalise(identifier)]
+    senders = db.rows(
+        "SELECT DISTINCT m.handle_id FROM chat_message_join AS j JOIN message AS m ON m.ROWID = j.message_id "
+        "WHERE j.chat_id = ? AND NOT m.is_from_me",
+        [chat],
+    )
+    return [people.handles[number] for (number,) in senders if number in people.handles]

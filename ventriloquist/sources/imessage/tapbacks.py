@@ -1,0 +1,58 @@
+"""Tapbacks: what their numbers mean, what they stand on, and which of them still stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ventriloquist.records import Reaction
+
+STICKER_ON_BUBBLE = 1000
+FIRST_ADDED, FIRST_REMOVED, POLL_VOTE = 2000, 3000, 4000
+TYPES = ("loved", "liked", "disliked", "laughed", "emphasized", "questioned", "emoji", "sticker")
+TAKEN_BACK = "tapback that was taken back"
+REPLACED = "tapback that a later one replaced"
+REMOVAL = "removal of a tapback"
+
+_TARGET = re.compile(r"(?:p:(\d{1,6})/|bp:)?(.*)", re.DOTALL)
+
+
+def target_of(associated_guid: str | None) -> tuple[str, int]:
+    """The guid of the message and the index of its part: `p:1/GUID`, `bp:GUID` (a balloon) or a bare guid."""
+    match = _TARGET.fullmatch(associated_guid or "")
+    return (match[2], int(match[1] or 0)) if match else ("", 0)
+
+
+def is_added(number: int) -> bool:
+    return FIRST_ADDED <= number < FIRST_ADDED + len(TYPES)
+
+
+def is_removed(number: int) -> bool:
+    return FIRST_REMOVED <= number < FIRST_REMOVED + len(TYPES)
+
+
+def reaction(number: int, associated_guid: str | None, emoji: str | None) -> Reaction:
+    """The reaction that a row of type 2000 to 2007, or 1000, says."""
+    target, part = target_of(associated_guid)
+    type_ = "sticker" if number == STICKER_ON_BUBBLE else TYPES[number - FIRST_ADDED]
+    return Reaction(type_, target, part, emoji or None if type_ == "emoji" else None)
+
+
+def ended(rows: Iterable[tuple[int, int, str | None, str | None, str]]) -> dict[int, str]:
+    """The rows whose tapback no longer stands, each with the reason.
+
+    `rows` are (row, type, associated guid, emoji, sender), oldest first. Each sender has one tapback on each part
+    of a message: a new one replaces it, a removal of the same type takes it back. A removal without its addition is
+    common, since Messages often keeps the latest row only.
+    """
+    standing: dict[tuple[str, int, str], tuple[int, int]] = {}
+    gone: dict[int, str] = {}
+    for row, number, associated_guid, _, sender in rows:
+        place = (*target_of(associated_guid), sender)
+        if is_added(number):
+            if place in standing:
+                gone[standing[place][0]] = REPLACED
+            standing[place] = (row, number)
+        elif place in standing and standing[place][1] - FIRST_ADDED == number - FIRST_REMOVED:
+            gone[standing.pop(place)[0]] = TAKEN_BACK
+    return gone

@@ -1,0 +1,179 @@
+"""The door to `data/messages.db`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ventriloquist.faults import Busy, DiskFull, Fault, NoInput, from_os_error
+from ventriloquist.records import Attachment, Chat, Conversation, Ledger, Message, Person
+from ventriloquist.store import describing, reading, replacing, schema
+from ventriloquist.store.fingerprint import fingerprint
+from ventriloquist.store.values import to_value
+from ventriloquist.workspace import Workspace
+
+NOTHING_YET = "Nothing is collected yet. Run: ventriloquist collect"
+BUSY_SECONDS = 30.0
+
+
+class Store:
+    """The collected history. Use it as a context manager: errors of the database leave it as Faults."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._person_of: Callable[[Message], str] | None = None
+
+    @classmethod
+    def open(cls, workspace: Workspace, *, create: bool = False) -> Store:
+        """The store of a workspace; raises NoInput where nothing was collected, unless it is to be made."""
+        path = workspace.messages_db
+        if create:
+            workspace.prepare()
+        try:
+            if create:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            elif not path.is_file():
+                raise NoInput(NOTHING_YET)
+        except OSError as error:
+            raise from_os_error(error, "opening data/messages.db") from error
+        store: Store | None = None
+        try:
+            store = cls(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None), path)
+            store._prepare(create)
+        except BaseException as error:
+            if store:
+                store.close()
+            if isinstance(error, sqlite3.Error):
+                raise fault_of(error, path) from None
+            raise
+        return store
+
+    def _prepare(self, create: bool) -> None:
+        execute = self._connection.execute
+        if not create and execute("PRAGMA user_version").fetchone() == (0,):
+            raise NoInput(NOTHING_YET)  # a first collect was killed before it made the tables
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        schema.migrate(self._connection, self._path)
+        if not create and self.collected_at() is None:
+            raise NoInput(NOTHING_YET)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        if isinstance(error, sqlite3.Error):
+            raise fault_of(error, self._path) from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def replace_history(
+        self,
+        source: str,
+        chats: Sequence[Chat],
+        conversations: Sequence[Conversation],
+        people: Sequence[Person],
+        messages: Iterator[Message],
+        ledger: Ledger,
+    ) -> None:
+        """Put a source's whole history in the place of the one before, in one transaction.
+
+        `messages` is read once, `ledger` after it. Whatever ends this early, a kill among it, leaves the history
+        that was there. Descriptions stay, since they belong to the attachments' guids.
+        """
+        replacing.replace_history(self._connection, source, chats, conversations, people, messages, ledger)
+        self._person_of = None
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def people(self) -> dict[str, Person]:
+        """Everyone who wrote or is in a conversation, and me, by key."""
+        return reading.people(self._connection)
+
+    def conversations(self) -> list[Conversation]:
+        """All conversations in the order of their ids."""
+        return reading.conversations(self._connection)
+
+    def messages(self, conversation_id: str) -> Iterator[Message]:
+        """The conversation's messages in (sent_at, source_row) order, attachments with their descriptions."""
+        return reading.messages(self._connection, conversation_id)
+
+    def recent(self, conversation_id: str, limit: int) -> list[Message]:
+        """The conversation's last `limit` messages, in order."""
+        return reading.recent(self._connection, conversation_id, limit)
+
+    def person_of(self, message: Message) -> str:
+        """The key of who wrote it: records.ME, a person's, or records.UNKNOWN."""
+        if self._person_of is None:
+            self._person_of = reading.person_of(reading.keys_by_handle(self._connection))
+        return self._person_of(message)
+
+    def counts(self) -> dict[str, int]:
+        """`{"messages", "people", "conversations", "attachments", "described"}`."""
+        return reading.counts(self._connection)
+
+    def ledger(self) -> Ledger:
+        """What became of every row of the source."""
+        return reading.ledger(self._connection)
+
+    def collected_at(self) -> str | None:
+        """When the latest collect ended, RFC 3339 UTC, or None."""
+        row = self._connection.execute("SELECT max(at) FROM collects").fetchone()
+        return str(row[0]) if row[0] else None
+
+    def attachments_to_describe(self) -> Iterator[Attachment]:
+        """Attachments on disk without a description, each guid once, always in the same order."""
+        return reading.attachments_to_describe(self._connection)
+
+    def describe(self, guid: str, text: str, by: str) -> None:
+        """Keep the description of an attachment, at once. `by` is local or the model that wrote it."""
+        row = [to_value(guid), to_value(text), by]
+        self._connection.execute("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", row)
+
+    def describe_all(self, descriptions: Iterable[tuple[str, str]], by: str) -> None:
+        """Keep many (guid, text) in one transaction."""
+        rows = [[to_value(guid), to_value(text), by] for guid, text in descriptions]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", rows)
+        self._connection.execute("COMMIT")
+
+    def attachments_described_by(self, by: str | None) -> Iterator[Attachment]:
+        """Attachments, on disk or not, whose description is by `by`, or that have none (None); each guid once."""
+        return describing.attachments_described_by(self._connection, by)
+
+    def descriptions_by(self) -> dict[str, int]:
+        """How many attachments each one described: `{"local": 120, "gemini-3.5-flash-lite": 30}`."""
+        return describing.descriptions_by(self._connection)
+
+    def export(self) -> Iterator[dict[str, Any]]:
+        """The objects of `ventriloquist messages --jsonl`, in (sent_at, source_row) order over everything."""
+        return reading.export(self._connection)
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) over the content that windows are made of; the same for the same source on any machine."""
+        return fingerprint(self._connection)
+
+
+def fault_of(error: sqlite3.Error, path: Path) -> Fault:
+    """What an error of the database file means to the user."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+        full = from_os_error(OSError(errno.ENOSPC, ""), "writing data/messages.db")
+        return DiskFull(str(full))
+    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy(f"Another program holds {path}; close it and start again.")
+    if code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return NoInput(f"Permission denied while opening {path}.")
+    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Fault(f"{path} is damaged. Move it away and run: ventriloquist collect")
+    return Fault(f"{path} could not be used ({getattr(error, 'sqlite_errorname', type(error).__name__)}).")
