@@ -219,7 +219,7 @@ class TrainSettings(StageSettings):
         description="The checkpoint's name (default: from the base, the data and the settings).",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$|^$",
     )
-    epochs: float = Field(0.0, description="Passes over the windows (0: 8 for tiny, 3 for other bases).", ge=0)
+    epochs: float = Field(0.0, description="Passes over the windows (0: 4 for tiny, 3 for other bases).", ge=0)
     max_steps: int = Field(0, description="Stop after this many optimizer steps (0: when the epochs are done).", ge=0)
     learning_rate: float = Field(
         0.0, description="Peak learning rate (0: 3e-3 for tiny, 2e-4 for LoRA).", ge=0, json_schema_extra=MAIN

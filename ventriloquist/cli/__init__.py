@@ -1,0 +1,93 @@
+"""The command line. This file is all that `ventriloquist --help` loads: commands are imported when they are run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from ventriloquist import __version__
+
+COMMANDS = {
+    "demo": ("demo", "The sample history through every stage, and a conversation."),
+    "collect": ("stages", "Read a message history into the workspace."),
+    "describe": ("stages", "Turn photos, videos, voice memos and documents into words."),
+    "preprocess": ("stages", "Cut the conversations into training windows."),
+    "train": ("stages", "Train the model on the windows."),
+    "evaluate": ("stages", "Measure the model on messages it never saw."),
+    "chat": ("chat", "Talk with the people in the history."),
+    "status": ("status", "What each stage has made, and what to do next."),
+    "people": ("people", "Who is in the history."),
+    "messages": ("messages", "The collected messages, one JSON object a line."),
+    "runs": ("runs", "List, watch, stop and resume runs."),
+    "doctor": ("doctor", "Check this machine for what the stages need."),
+}
+"""Each command's module in this package, and its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ventriloquist.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command(cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ventriloquist")
+@click.option(
+    "--workspace",
+    metavar="DIR",
+    help="Where data/ and checkpoints/ are kept (default: $VENTRILOQUIST_WORKSPACE, else here).",
+)
+@click.pass_context
+def root(ctx: click.Context, workspace: str | None) -> None:
+    """Learn how the people in your message history write, and talk with them.
+
+    Without a command, the full-screen app opens.
+    """
+    from ventriloquist.workspace import Workspace
+
+    ctx.obj = Workspace.at(workspace)
+    ctx.meta["workspace_given"] = workspace is not None
+    if ctx.invoked_subcommand is None:
+        from ventriloquist.cli.app import open_app
+
+        open_app(ctx.obj)
+
+
+def main() -> NoReturn:
+    """Run a command and exit with its code (see `faults.Exit`); a fault is one sentence on stderr."""
+    os.umask(0o077)  # whatever is written belongs to its owner alone
+    try:
+        code = root.main(prog_name="ventriloquist", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 5
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone
+        code = 0
+    except Exception as error:
+        from ventriloquist.faults import Fault
+        from ventriloquist.text import plain
+
+        if not isinstance(error, Fault):
+            raise
+        click.echo(f"Error: {plain(str(error))}", err=True)
+        code = error.exit
+    sys.exit(int(code or 0))

@@ -147,14 +147,15 @@ def find(workspace: Workspace, wanted: str) -> Path:
 
     Raises NoInput when there is none, and Fault when it is damaged.
     """
-    folder = _locate(workspace, wanted)
+    folder = locate(workspace, wanted)
     problem = damage(folder)
     if problem:
         raise Fault(f"The checkpoint {folder} is damaged: {problem}. Train again, or name another with --checkpoint.")
     return folder
 
 
-def _locate(workspace: Workspace, wanted: str) -> Path:
+def locate(workspace: Workspace, wanted: str) -> Path:
+    """The folder of the checkpoint that `wanted` names, not verified; raises NoInput when there is none."""
     if not wanted:
         folders = finished(workspace)
         if not folders:

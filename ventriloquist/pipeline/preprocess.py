@@ -61,6 +61,7 @@ def preprocess(settings: PreprocessSettings, workspace: Any, run: Run) -> dict[s
         "targets": counts["targets"],
         "lines": counts["lines"],
         "people": dict(speakers.most_common()),
+        "me": next((person.name for person in people.values() if person.is_me), ""),
         "conversations": len(chosen) - left_out["too short"],
         "left_out": dict(left_out),
     }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ventriloquist.faults import NoInput
+from ventriloquist.model import checkpoint
 from ventriloquist.runfold import read_state
 from ventriloquist.runs import list_runs
 from ventriloquist.settings import PIPELINE
@@ -125,15 +128,12 @@ def _trained(stages: dict[str, Stage], workspace: Workspace, report: dict[str, A
 
 
 def newest_checkpoint(workspace: Workspace) -> tuple[Path, dict[str, Any]] | None:
-    """The newest finished checkpoint's folder and its `ventriloquist.json`, read without loading PyTorch."""
-    found = workspace.checkpoints.glob("*/final/ventriloquist.json") if workspace.checkpoints.is_dir() else ()
-    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+    """The newest finished checkpoint's folder and its `ventriloquist.json`; loads no PyTorch."""
+    for folder in reversed(checkpoint.finished(workspace)):
         try:
-            description = json.loads(path.read_text())
-        except (OSError, ValueError):
+            return folder, asdict(checkpoint.Description.read(folder))
+        except NoInput:
             continue
-        if isinstance(description, dict) and {"steps", "data", "fingerprint"} <= set(description):
-            return path.parent, description
     return None
 
 
@@ -153,3 +153,13 @@ def _with_runs(stages: dict[str, Stage], workspace: Workspace) -> None:
 
 def _when(path: Path) -> str:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def next_step(found: dict[str, Any]) -> str:
+    """The one command to run next."""
+    stages: list[Stage] = found["stages"]
+    for wanted in (("running",), ("failed", "stopped", "lost"), ("ready", "stale")):
+        for stage in stages:
+            if stage["state"] in wanted:
+                return str(stage["next"])
+    return "ventriloquist chat"

@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ventriloquist.faults import Fault, NoInput, UsageFault
+from ventriloquist.faults import NoInput, UsageFault
 from ventriloquist.files import sha256
 from ventriloquist.runs import Run
 from ventriloquist.settings import TrainSettings
-from ventriloquist.windows.file import need_report, read_windows
-from ventriloquist.windows.lines import Header, read, split_lines
+from ventriloquist.windows.file import need_report, read_windows, spread
+from ventriloquist.windows.lines import split_lines
 from ventriloquist.workspace import Workspace
 
 TINY = "tiny"
-EPOCHS = {True: 8.0, False: 3.0}
+EPOCHS = {True: 4.0, False: 3.0}
 LEARNING_RATE = {True: 3e-3, False: 2e-4}
-VALIDATION_WINDOWS = 48
+VALIDATION_WINDOWS = 32
 _NOT_OF_THE_MODEL = {"name", "resume", "fresh", "threads", "device", "save_steps", "validate_steps"}
 
 
@@ -68,7 +67,7 @@ def _train(
 
     is_tiny = settings.base == TINY
     texts = list(read_windows(workspace, "train"))
-    held_out = _spread([window.text for window in read_windows(workspace, "validation")], VALIDATION_WINDOWS)
+    held_out = spread([window.text for window in read_windows(workspace, "validation")], VALIDATION_WINDOWS)
     run.phase("load the base")
     learner = learn.prepare(settings, is_tiny, [line for window in texts for line in split_lines(window.text)])
     run.note(learner.summary)
@@ -140,18 +139,3 @@ def _must_fit(folder: Path, fingerprint: str) -> None:
             f"The checkpoint {folder.parent.name} was made from other data or settings. "
             "Choose another --name, or start it over with --fresh."
         )
-
-
-def _spread(items: Sequence[str], count: int) -> list[str]:
-    """At most `count` of the items, evenly spread."""
-    if len(items) <= count:
-        return list(items)
-    return [items[index * len(items) // count] for index in range(count)]
-
-
-def members_of(window: str) -> tuple[str, ...]:
-    """The members that a window's header names."""
-    header = read(split_lines(window)[0])
-    if not isinstance(header, Header):
-        raise Fault("A training window has no header. Run ventriloquist preprocess again.")
-    return header.members

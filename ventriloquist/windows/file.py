@@ -43,3 +43,10 @@ def read_windows(workspace: Workspace, *splits: str) -> Iterator[Window]:
         raise NoInput("There are no training windows yet. Run: ventriloquist preprocess") from None
     except (ValueError, KeyError, TypeError):
         raise NoInput(f"{workspace.windows} is damaged. Run ventriloquist preprocess again.") from None
+
+
+def spread(items: list[str], count: int) -> list[str]:
+    """At most `count` of the items, evenly spread over them."""
+    if len(items) <= count:
+        return items
+    return [items[index * len(items) // count] for index in range(count)]

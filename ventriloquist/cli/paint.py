@@ -1,0 +1,97 @@
+"""A run's events on the terminal: a bar where there is one, lines where there is none, JSON where asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from ventriloquist.runfold import RunState
+from ventriloquist.runs import Event
+from ventriloquist.text import one_line
+
+Paint = Callable[[Event], None]
+_MARKS = {"info": "  ", "warning": "! ", "error": "x "}
+
+
+@contextmanager
+def painting(stage: str, *, as_json: bool) -> Iterator[Paint]:
+    """What to call with each event. Writes to copies of stdout and stderr, which a run takes for its log."""
+    with os.fdopen(os.dup(1 if as_json else 2), "w", encoding="utf-8", errors="replace") as stream:
+        if as_json:
+            yield lambda event: print(json.dumps(event), file=stream, flush=True)
+            return
+        console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        if console.is_terminal:
+            with _bar(console) as progress:
+                yield _Bar(progress, stage).paint
+        else:
+            yield _Lines(console, stage).paint
+
+
+def _bar(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        TextColumn("{task.fields[said]}", markup=False),
+    )
+    return Progress(*columns, console=console, transient=True, refresh_per_second=4)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, stage: str) -> None:
+        self.progress, self.stage = progress, stage
+        self.state = RunState()
+        self.task = progress.add_task(stage, total=None, said="")
+
+    def paint(self, event: Event) -> None:
+        self.state.add(event)
+        if event["kind"] == "note":
+            self.progress.console.print(Text(_MARKS[event["level"]] + one_line(event["text"])))
+        description = f"{self.stage}: {self.state.phase}" if self.state.phase else self.stage
+        self.progress.update(
+            self.task,
+            description=description,
+            completed=self.state.done,
+            total=self.state.total,
+            said=progress_words(self.state),
+        )
+
+
+class _Lines:
+    def __init__(self, console: Console, stage: str) -> None:
+        self.console, self.stage = console, stage
+        self.state = RunState()
+
+    def paint(self, event: Event) -> None:
+        self.state.add(event)
+        if event["kind"] == "phase":
+            self.console.print(Text(f"{self.stage}: {one_line(event['name'])}"))
+        elif event["kind"] == "note":
+            self.console.print(Text(_MARKS[event["level"]] + one_line(event["text"])))
+
+
+def progress_words(state: RunState) -> str:
+    """Such as `1,200 of 8,000 messages, 12 s left, loss 2.31`."""
+    words = []
+    if state.unit:
+        words.append(f"{state.done:,}" + (f" of {state.total:,}" if state.total else "") + f" {state.unit}")
+    if state.eta is not None:
+        words.append(f"{duration(state.eta)} left")
+    losses = state.values("loss")
+    if losses:
+        words.append(f"loss {losses[-1]:.2f}")
+    return ", ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """Such as `8 s`, `3 min`, `2 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
