@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import struct
 import threading
@@ -62,7 +63,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        answer = self.fake.next_answer(Received(self.path, dict(self.headers), body))
+        self.asked = Received(self.path, dict(self.headers), body)
+        answer = self.fake.next_answer(self.asked)
         answer(self)
 
     do_GET = do_POST
@@ -94,6 +96,17 @@ def text(content: str, finish: str = "STOP") -> Answer:
 def caption(words: str) -> Answer:
     """A well-formed description."""
     return text(json.dumps({"description": words}))
+
+
+def caption_of_media(handler: Handler) -> None:
+    """A description that tells which media it is for, after a moment."""
+    handler.fake.finished.wait(0.02)
+    caption(words_for(handler.asked.media))(handler)
+
+
+def words_for(media: bytes) -> str:
+    """What `caption_of_media` says of them."""
+    return f"Something like {hashlib.sha256(media).hexdigest()[:12]}"
 
 
 def error(code: int, status: str, *details: dict[str, Any]) -> Answer:

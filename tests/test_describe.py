@@ -1,0 +1,417 @@
+"""The describe stage over a real store, real media and a real client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import fake_gemini as fake
+from tests import media_samples as samples
+from ventriloquist.faults import Fault, Stopped
+from ventriloquist.media import convert, sending
+from ventriloquist.media.gemini import GeminiCaptioner
+from ventriloquist.pipeline.describe import describe
+from ventriloquist.records import (
+    ME,
+    Attachment,
+    Chat,
+    ChatKind,
+    Conversation,
+    Kind,
+    Ledger,
+    Message,
+    Person,
+)
+from ventriloquist.runs import Event, Run, new_folder, perform
+from ventriloquist.settings import DescribeSettings
+from ventriloquist.store import Store
+from ventriloquist.workspace import Workspace
+
+KEY = "AIza-canary-key"
+MODEL = "gemini-3.5-flash-lite"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GEMINI_API_KEY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.at(tmp_path / "workspace").prepare()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "Attachments" / samples.CANARY
+    folder.mkdir(parents=True)
+    return folder
+
+
+def collected(workspace: Workspace, attachments: list[Attachment]) -> None:
+    """A history with one message for each attachment."""
+    chat = Chat("chat", "sample", ChatKind.DM, ("+15550100",))
+    people = [Person("+15550100", "Ada", ("+15550100",)), Person(ME, "Me", (), is_me=True)]
+    ledger = Ledger()
+
+    def messages() -> Iterator[Message]:
+        for row, attachment in enumerate(attachments, 1):
+            ledger.keep(Kind.ATTACHMENT, row * 1_000_000)
+            yield Message(
+                f"m{row}", "sample", row, "chat", Kind.ATTACHMENT, False, row * 1_000_000, "+15550100",
+                attachments=(attachment,),
+            )  # fmt: skip
+
+    with Store.open(workspace, create=True) as store:
+        conversations = [Conversation("c", ChatKind.DM, ("+15550100", ME))]
+        store.replace_history("sample", [chat], conversations, people, messages(), ledger)
+
+
+def stored(workspace: Workspace) -> dict[str, tuple[str, str]]:
+    """Text and author of each description, by guid."""
+    with Store.open(workspace) as store:
+        rows = store._connection.execute('SELECT attachment, text, "by" FROM descriptions').fetchall()
+    return {guid: (text, by) for guid, text, by in rows}
+
+
+def one_run(
+    workspace: Workspace, captioner: GeminiCaptioner | None = None, *, key: str = "", **options: Any
+) -> tuple[dict[str, Any], list[Event]]:
+    """Do the stage once; what it returns and the events it wrote."""
+    events: list[Event] = []
+    run = Run(new_folder(workspace, "describe"), "describe", events.append)
+    try:
+        return describe(settings(key, **options), workspace, run, captioner), events
+    finally:
+        run.close()
+
+
+def settings(key: str = "", **options: Any) -> DescribeSettings:
+    return DescribeSettings(gemini_api_key=key, model=MODEL, **options)  # type: ignore[arg-type]
+
+
+def captioner(url: str, **options: Any) -> GeminiCaptioner:
+    return GeminiCaptioner(KEY, MODEL, base_url=url, **{"backoff": 0.01, "deadline": 5.0, **options})
+
+
+def notes(events: list[Event]) -> str:
+    return "\n".join(event["text"] for event in events if event["kind"] == "note")
+
+
+def photos(files: Path, count: int) -> list[Attachment]:
+    """Different photos, small enough to convert at once."""
+    found = []
+    for number in range(count):
+        path = samples.jpeg(files / f"IMG_{number:04}.jpg", (160, 120), seed=number + 1)
+        found.append(Attachment(f"photo-{number}", "image/jpeg", f"{samples.CANARY}.jpg", str(path)))
+    return found
+
+
+def everything(files: Path) -> list[Attachment]:
+    """One of each kind."""
+    card, place, memo = files / "a.vcf", files / "b.loc.vcf", files / "c.docx"
+    card.write_text("BEGIN:VCARD\nFN:Grace Sample\nEND:VCARD\n")
+    place.write_text("BEGIN:VCARD\nFN:Current Location\nURL:http://maps.apple.com/?ll=1.5\\,2.5\nEND:VCARD\n")
+    memo.write_bytes(b"PK not really")
+    return [
+        Attachment("jpeg", "image/jpeg", "beach-day.jpg", str(samples.jpeg(files / "x.jpg"))),
+        Attachment("heic", "image/heic", "IMG_0001.HEIC", str(samples.heic(files / "x.heic"))),
+        Attachment("sticker", "image/jpeg", "x.jpg", str(samples.jpeg(files / "s.jpg", seed=9)), is_sticker=True),
+        Attachment("video", "video/quicktime", "IMG_0002.MOV", str(samples.video(files / "x.mov"))),
+        Attachment("memo", "audio/x-m4a", "Audio Message.caf", str(samples.audio(files / "x.m4a"))),
+        Attachment("spoken", "audio/x-m4a", "Audio.m4a", str(samples.audio(files / "y.m4a")), "Call me"),
+        Attachment("pdf", "application/pdf", "tax_return.pdf", str(samples.pdf(files / "x.pdf"))),
+        Attachment("docx", None, "meeting notes.docx", str(memo)),
+        Attachment("contact", "text/vcard", "a.vcf", str(card)),
+        Attachment("place", "text/x-vlocation", "b.loc.vcf", str(place)),
+        Attachment("gone", "image/png", "IMG_0003.PNG", None),
+        Attachment("gone spoken", "audio/amr", "Audio.amr", None, "See you"),
+        Attachment("nameless", None, None, str(files / "missing")),
+    ]
+
+
+AT_HAND = {
+    "jpeg": "Photo: beach day", "heic": "A photo", "sticker": "A sticker", "video": "A video",
+    "memo": "A voice message", "spoken": "Call me", "pdf": "Document: tax return", "docx": "Document: meeting notes",
+    "contact": "Contact: Grace Sample", "place": "Location: 1.500, 2.500", "gone": "A photo",
+    "gone spoken": "See you", "nameless": "File: missing",
+}  # fmt: skip
+SENT = {"jpeg", "heic", "sticker", "video", "memo", "pdf"}
+
+
+def test_without_a_key_everything_gets_words_and_nothing_is_sent(workspace: Workspace, files: Path) -> None:
+    collected(workspace, everything(files))
+    makes, events = one_run(workspace, yes=True)
+    assert stored(workspace) == {guid: (words, "local") for guid, words in AT_HAND.items()}
+    assert makes["local"] == len(AT_HAND) and makes["left"] == len(SENT) and makes["requests"] == 0
+    assert "2 photos, 1 sticker, 1 video, 1 recording and 1 PDF" in notes(events)
+    assert "GEMINI_API_KEY" in notes(events) and "sent to Google" in notes(events)
+    again, _ = one_run(workspace)
+    assert again["local"] == 0
+    assert stored(workspace) == {guid: (words, "local") for guid, words in AT_HAND.items()}
+
+
+def test_a_key_alone_is_no_consent(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 2))
+    with fake.serving() as server:
+        makes, events = one_run(workspace, captioner(server.url), key=KEY, limit=1)
+    assert server.received == []
+    assert makes["left"] == 2 and makes["local"] == 2
+    assert "--yes sends these files to Google" in notes(events) and "2 photos" in notes(events)
+
+
+def test_a_dry_run_counts_and_changes_nothing(workspace: Workspace, files: Path) -> None:
+    collected(workspace, everything(files))
+    with fake.serving() as server:
+        makes, events = one_run(workspace, captioner(server.url), key=KEY, yes=True, dry_run=True)
+    assert server.received == [] and stored(workspace) == {}
+    assert makes["left_by_kind"] == {"photo": 2, "sticker": 1, "video": 1, "recording": 1, "PDF": 1}
+    assert makes["bytes"] == sum(
+        (files / n).stat().st_size for n in ("x.jpg", "x.heic", "s.jpg", "x.mov", "x.m4a", "x.pdf")
+    )
+    assert "nothing was sent" in notes(events)
+
+
+def test_with_a_key_and_consent_media_are_described_once(workspace: Workspace, files: Path) -> None:
+    collected(workspace, everything(files))
+    with fake.serving(fake.caption_of_media) as server:
+        makes, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == makes["requests"] == makes["captioned"] == len(SENT)
+        first = stored(workspace)
+        assert {guid for guid, (_, by) in first.items() if by == MODEL} == SENT
+        assert {guid: words for guid, (words, by) in first.items() if by == "local"} == {
+            guid: words for guid, words in AT_HAND.items() if guid not in SENT
+        }
+        assert makes["described_by"] == {MODEL: len(SENT), "local": len(AT_HAND) - len(SENT)}
+        again, events = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == len(SENT) and again["left"] == 0
+        assert stored(workspace) == first
+        assert "nothing left" in notes(events)
+    for request in server.received:
+        sent = request.body + request.media + json.dumps([request.path, request.headers]).encode()
+        for private in (samples.CANARY, str(files), "beach", "IMG_00", "tax_return", "Exif", "48.8582", "x.mov"):
+            assert private.encode() not in sent, private
+    assert {request.mime_type for request in server.received} == {
+        "image/jpeg", "video/mp4", "audio/mpeg", "application/pdf"
+    }  # fmt: skip
+
+
+def test_a_local_description_follows_what_is_known_now(workspace: Workspace, files: Path) -> None:
+    memo = Attachment("memo", "audio/x-caf", "Audio Message.caf")
+    collected(workspace, [memo])
+    one_run(workspace)
+    assert stored(workspace)["memo"] == ("A voice message", "local")
+    collected(workspace, [replace(memo, transcript="On my way")])
+    one_run(workspace)
+    assert stored(workspace)["memo"] == ("On my way", "local")
+
+
+def test_limit_counts_what_is_sent(workspace: Workspace, files: Path) -> None:
+    broken = Attachment("broken", "image/jpeg", "a.jpg", str(files / "broken.jpg"))
+    (files / "broken.jpg").write_bytes(b"no picture")
+    collected(workspace, [broken, *photos(files, 4)])
+    with fake.serving(fake.caption_of_media) as server:
+        makes, events = one_run(workspace, captioner(server.url), key=KEY, yes=True, limit=2)
+        assert len(server.received) == 2 and makes["captioned"] == 2 and makes["unconvertible"] == 1
+        assert "1 file cannot be converted" in notes(events)
+        one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == 4
+    assert stored(workspace)["broken"] == ("A photo", "local")
+
+
+def test_equal_files_are_asked_for_once(workspace: Workspace, files: Path) -> None:
+    [photo] = photos(files, 1)
+    collected(workspace, [replace(photo, guid=f"copy-{number}") for number in range(5)])
+    with fake.serving(fake.caption_of_media) as server:
+        makes, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+    assert len(server.received) == 1 and makes["captioned"] == 5
+    assert len(set(stored(workspace).values())) == 1
+
+
+def test_blocked_files_keep_neutral_words_and_are_never_sent_again(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 3))
+    with fake.serving(fake.caption("ok"), [fake.BLOCKED]) as server:
+        makes, events = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert (makes["blocked"], makes["captioned"], makes["left"]) == (1, 2, 0)
+        one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == 3
+    [(words, by)] = [row for row in stored(workspace).values() if row[1] != MODEL]
+    assert by == f"{MODEL}: blocked" and words.startswith(("A photo", "Photo: "))
+    assert "would not describe 1 file" in notes(events)
+
+
+def test_a_bad_key_stops_the_run_at_the_first_request(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 10))
+    with fake.serving(fake.BAD_KEY) as server:
+        with pytest.raises(Fault, match="refused the key"):
+            one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == 1
+    assert {by for _, by in stored(workspace).values()} == {"local"}
+
+
+def test_a_quota_that_ends_midway_keeps_what_was_paid_for(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 8))
+    with fake.serving(fake.caption_of_media, [fake.caption_of_media] * 3 + [fake.DAY_IS_OVER]) as server:
+        with pytest.raises(Fault, match="quota"):
+            one_run(workspace, captioner(server.url), key=KEY, yes=True, concurrency=2)
+        paid = len(server.received) - 1
+        assert sum(by == MODEL for _, by in stored(workspace).values()) == paid
+        one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == 8 + 1
+
+
+def test_files_are_not_blamed_for_a_model_that_takes_none(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 9))
+    with fake.serving(fake.error(400, "INVALID_ARGUMENT")) as server:
+        with pytest.raises(Fault, match="--model"):
+            one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == sending.MOST_DECLINED
+    assert {by for _, by in stored(workspace).values()} == {"local"}
+
+
+def test_a_file_that_is_declined_among_good_ones_is_final(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 4))
+    with fake.serving(fake.caption("ok"), [fake.error(400, "INVALID_ARGUMENT")]) as server:
+        one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == 4
+    assert sorted(by for _, by in stored(workspace).values()) == [MODEL] * 3 + [f"{MODEL}: declined"]
+
+
+def test_what_got_no_answer_is_asked_for_in_the_next_run(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 2))
+    with fake.serving(fake.caption("ok"), [fake.caption("ok")] + [fake.error(500, "INTERNAL")] * 5) as server:
+        makes, events = one_run(workspace, captioner(server.url), key=KEY, yes=True, concurrency=1)
+        assert (makes["captioned"], makes["unanswered"], makes["left"]) == (1, 1, 1)
+        assert "asks for them once more" in notes(events)
+        makes, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert (makes["captioned"], makes["left"]) == (1, 0)
+
+
+def test_a_service_that_is_silent_ends_the_run(
+    workspace: Workspace, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_UNANSWERED", 3)
+    collected(workspace, photos(files, 12))
+    with fake.serving(fake.error(500, "INTERNAL")) as server:
+        with pytest.raises(Fault, match="does not answer"):
+            one_run(workspace, captioner(server.url, backoff=0.001), key=KEY, yes=True, concurrency=2)
+        assert len(server.received) <= 5 * (sending.MOST_UNANSWERED + 1)
+
+
+def test_a_stop_keeps_answers_under_way(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 12))
+    run = Run(new_folder(workspace, "describe"), "describe")
+    with fake.serving() as server:
+
+        def stop_at_the_fifth(handler: fake.Handler) -> None:
+            if len(server.received) >= 5:
+                run.stopping = True
+            fake.caption_of_media(handler)
+
+        server.always = stop_at_the_fifth
+        with pytest.raises(Stopped):
+            describe(settings(KEY, yes=True, concurrency=3), workspace, run, captioner(server.url))
+        run.close()
+        assert 5 <= len(server.received) <= 7
+        assert sum(by == MODEL for _, by in stored(workspace).values()) == len(server.received)
+
+
+CHILD = """
+import sys
+from tests.test_describe import captioner, settings, KEY
+from ventriloquist.pipeline.describe import describe
+from ventriloquist.runs import perform
+from ventriloquist.workspace import Workspace
+
+def stage(options, workspace, run):
+    return describe(options, workspace, run, captioner(sys.argv[2]))
+
+perform("describe", stage, settings(KEY, yes=True, concurrency=4), Workspace.at(sys.argv[1]), [])
+"""
+
+
+def test_killed_at_any_time_it_goes_on_and_pays_at_most_for_what_was_under_way(
+    workspace: Workspace, files: Path
+) -> None:
+    attachments = photos(files, 18)
+    collected(workspace, attachments)
+    expected = {
+        photo.guid: (fake.words_for(convert.convert(photo.path or "", "image", files).content), MODEL)
+        for photo in attachments
+    }
+    command = [sys.executable, "-c", CHILD, str(workspace.root)]
+    lost = 0
+    with fake.serving(fake.caption_of_media) as server:
+        for requests, how in ((4, signal.SIGKILL), (11, signal.SIGTERM)):
+            child = subprocess.Popen([*command, server.url], cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+            wait_for(server, requests, child)
+            child.send_signal(how)
+            child.wait()
+            done = {guid for guid, (_, by) in stored(workspace).items() if by == MODEL}
+            assert 0 < len(done) < len(attachments)  # it was met in the midst of its work
+            lost, before = len(server.received) - len(done), lost
+            assert lost - before <= (4 if how == signal.SIGKILL else 0)
+        subprocess.run([*command, server.url], cwd=Path(__file__).parents[1], check=True, timeout=60)
+        assert len(server.received) == len(attachments) + lost
+    assert stored(workspace) == expected
+    assert not list(workspace.runs.glob("*/scratch"))
+    for file in workspace.root.rglob("*"):
+        if file.is_file():
+            assert KEY.encode() not in file.read_bytes(), file
+            assert file.stat().st_mode & 0o077 == 0 or file.name.endswith((".db-wal", ".db-shm"))
+
+
+def wait_for(server: fake.FakeGemini, requests: int, child: subprocess.Popen[bytes]) -> None:
+    """Until the server has got that many requests."""
+    deadline = time.monotonic() + 60
+    while len(server.received) < requests:
+        assert child.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_fault_of_the_stage_is_the_end_of_its_run(workspace: Workspace, files: Path) -> None:
+    collected(workspace, photos(files, 1))
+    events: list[Event] = []
+    with fake.serving(fake.BAD_KEY) as server, pytest.raises(Fault):
+
+        def stage(options: DescribeSettings, workspace: Workspace, run: Run) -> dict[str, Any]:
+            return describe(options, workspace, run, captioner(server.url))
+
+        perform("describe", stage, settings(KEY, yes=True), workspace, [], events.append)
+    assert events[-1]["status"] == "failed" and "GEMINI_API_KEY" in events[-1]["error"]
+
+
+def test_strange_files_keep_their_local_words(workspace: Workspace, files: Path) -> None:
+    (files / "bomb.png").write_bytes(samples.png_of(50_000))
+    (files / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
+    (files / "x.pdf").write_bytes(b"no pdf")
+    os.mkfifo(files / "pipe.jpg")
+    (files / "link.jpg").symlink_to(samples.jpeg(files / "real.jpg"))
+    strange = [
+        Attachment(name, None, name, str(files / name))
+        for name in ("bomb.png", "list.mp4", "x.pdf", "pipe.jpg", "link.jpg")
+    ]
+    collected(workspace, [*strange, *photos(files, 1)])
+    with fake.serving() as server:
+        makes, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert len(server.received) == makes["captioned"] == 1
+    assert {by for guid, (_, by) in stored(workspace).items() if guid != "photo-0"} == {"local"}
+
+
+def test_the_stage_loads_no_heavy_library() -> None:
+    heavy = {"PIL", "google.genai", "httpx2", "pillow_heif", "torch", "imageio_ffmpeg"}
+    code = f"import sys, ventriloquist.pipeline.describe; print({heavy} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout.strip() == "set()"
