@@ -42,7 +42,7 @@ class Sending:
         self._concurrency = concurrency
         self._cancelled = threading.Event()
         self._converters = ThreadPoolExecutor(min(concurrency, os.cpu_count() or 1))
-        self._asked: dict[bytes, asyncio.Task[str]] = {}
+        self._asked: dict[bytes, asyncio.Task[Answer]] = {}
         self._declined: list[Attachment] = []
         self._without_answer = 0
         self._fault: Fault | None = None
@@ -105,17 +105,20 @@ class Sending:
             material = await loop.run_in_executor(
                 self._converters, convert.convert, attachment.path, kind, self._scratch, self._cancelled
             )
-            return await asyncio.shield(self._ask_once(material))
-        except (NotDescribed, convert.Unconvertible, convert.Cancelled, Fault) as answer:
+        except (convert.Unconvertible, convert.Cancelled) as answer:
             return answer
-
-    def _ask_once(self, material: Material) -> asyncio.Task[str]:
         digest = hashlib.sha256(material.mime_type.encode() + b"\0" + material.content).digest()
         asked = self._asked.get(digest)
         if asked is None or _may_be_asked_again(asked):
-            asked = asyncio.create_task(self._captioner.describe(material))
-            self._asked[digest] = asked
-        return asked
+            asked = self._asked[digest] = asyncio.create_task(self._ask(material))
+        return await asyncio.shield(asked)
+
+    async def _ask(self, material: Material) -> Answer:
+        try:
+            return await self._captioner.describe(material)
+        except (NotDescribed, Fault) as answer:
+            answer.__context__ = None  # kept for equal files: neither this nor the traceback may keep the media alive
+            return answer.with_traceback(None)
 
     def _settle(self, attachment: Attachment, answer: Answer) -> None:
         """Keep an answer on disk. What cannot be described keeps its local description."""
@@ -158,9 +161,9 @@ class Sending:
         self._store.describe(attachment.guid, text, by)
 
 
-def _may_be_asked_again(asked: asyncio.Task[str]) -> bool:
-    """True for a question that failed in a way that was not the file's own."""
+def _may_be_asked_again(asked: asyncio.Task[Answer]) -> bool:
+    """True for a question whose failure says nothing about the file."""
     if not asked.done() or asked.cancelled():
         return False
-    failure = asked.exception()
-    return failure is not None and not (isinstance(failure, NotDescribed) and failure.final)
+    answer = asked.result()
+    return isinstance(answer, Fault) or (isinstance(answer, NotDescribed) and not answer.final)

@@ -79,7 +79,8 @@ def _describe_here(store: Store, run: Run) -> int:
     for batch in _batches(store.attachments_described_by(LOCAL)):
         words = [(attachment, local_description(attachment)) for attachment in batch]
         changed = [(attachment.guid, text) for attachment, text in words if text != attachment.description]
-        store.describe_all(changed, LOCAL)
+        if changed:
+            store.describe_all(changed, LOCAL)
         run.check()
     return done
 
