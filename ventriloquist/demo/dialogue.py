@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ventriloquist.demo.cast import CAST, OWNER
@@ -63,16 +63,26 @@ class Stage:
             self.starts.append((self.script.posts[start], hours))
 
     def say(
-        self, who: str, template: str, to: str | None = None, *, mood: str | None = None, quoting: Post | None = None,
-        wait: float | None = None, **values: str,
-    ) -> Post:  # fmt: skip
-        """`who` says `template`, in one message or several; returns the last. `wait` is in seconds."""
+        self,
+        who: str,
+        template: str,
+        to: str | None = None,
+        *,
+        values: Mapping[str, str] | None = None,
+        mood: str | None = None,
+        quoting: Post | None = None,
+        wait: float | None = None,
+    ) -> Post:
+        """`who` says `template`, in one message or several; returns the first. `wait` is in seconds."""
         others = {"your": CAST[to].facts} if to else {}
-        for number, text in enumerate(self.speakers[who].say(template, values, others)):
-            post = self._post(Post(who, text, reply_to=quoting if number == 0 else None), wait if number == 0 else None)
+        texts = self.speakers[who].say(template, values or {}, others)
+        posts = [Post(who, text) for text in texts]
+        posts[0].reply_to = quoting
+        for number, post in enumerate(posts):
+            self._post(post, wait if number == 0 else None)
         if mood:
-            self._react(post, mood)
-        return post
+            self._react(posts[-1], mood)
+        return posts[0]
 
     def send(
         self, who: str, *files: File, text: str = "", caption_first: bool = False, mood: str | None = None

@@ -65,13 +65,15 @@ class Voice:
 class Person:
     """Someone in the sample: `words` fill the [slots] of templates, `facts` the {values}.
 
-    `foods` and `colors` are rankings, the best first. `spelling` is applied in order.
+    `foods` and `colors` are rankings, the best first; `photos` are what they photograph, with words to it;
+    `spelling` is applied in order.
     """
 
     name: str
     voice: Voice
     words: Mapping[str, Choices]
     facts: Mapping[str, Choices]
+    photos: Mapping[str, Choices]
     spelling: tuple[tuple[re.Pattern[str], str], ...]
     foods: Choices
     colors: Choices
@@ -92,7 +94,8 @@ def load(name: str) -> Person:
         name=fields["name"],
         voice=Voice(**{key: _frozen(value) for key, value in fields["voice"].items()}),
         words={key: tuple(value) for key, value in fields["words"].items()},
-        facts={key: tuple(value) for key, value in fields["facts"].items()},
+        facts=_facts(fields),
+        photos={key: tuple(value) for key, value in fields["photos"].items()},
         spelling=tuple((_word(pattern), spelling) for pattern, spelling in fields["spelling"].items()),
         foods=tuple(fields["foods"]),
         colors=tuple(fields["colors"]),
@@ -106,6 +109,13 @@ def prefers(ranking: Choices, one: str, other: str) -> str:
     """Which of two someone likes better: the one that stands first in their ranking."""
     order = {thing: place for place, thing in enumerate(ranking)}
     return one if order.get(one, len(order)) <= order.get(other, len(order)) else other
+
+
+def _facts(fields: dict[str, Any]) -> dict[str, Choices]:
+    """The facts as they are told, and those that follow from the rankings."""
+    foods, colors = fields["foods"], fields["colors"]
+    ranked = {"favorite": foods[:1], "second": foods[1:2], "worst": foods[-1:], "color": colors[:1]}
+    return {key: tuple(value) for key, value in {**fields["facts"], **ranked}.items()}
 
 
 def _frozen(value: Any) -> Any:

@@ -12,21 +12,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ventriloquist.demo.cast import CAST
 from ventriloquist.demo.people import Choices, Person, Voice
 
 Facts = Mapping[str, Choices]
 
-TRIES = 8
+TRIES = 3
 SHORT = 12
 """Messages up to this length may be said again and again; longer ones are varied if they can be."""
 
 _VALUE = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 _CHOICE = re.compile(r"\(([^()]*)\)")
+_BREAK = re.compile(r"\s*/\s*")
 _SLOT = re.compile(r"\[(\w+)\]")
 _SENTENCE_START = re.compile(r"(^|[.!?:]\s+)([a-z])")
 _LONE_I = re.compile(r"\bi\b(?!\.)")
+_DAY = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
 _STRETCH = re.compile(r"\b(so|no|good|please|really|very|yes|way|too|cute|love|super)\b", re.IGNORECASE)
-_CLOSED = tuple(".!?:…)")
+_CLOSED = (*".!?:…)", "Dad")
 
 
 @dataclass(slots=True)
@@ -40,7 +43,8 @@ class Speaker:
     def say(self, template: str, values: Mapping[str, str], others: Mapping[str, Facts]) -> list[str]:
         """The messages that `template` becomes: one, or several sent in a row.
 
-        `{my.pet}` is a fact of the speaker, `{your.pet}` one from `others["your"]`, `{time}` one of `values`.
+        `{my.pet}` is a fact of the speaker, `{your.pet}` one from `others["your"]`, `{time}` one of `values`, and
+        `{a.pet}` a fact of the person whom `values["a"]` names.
         """
         messages: list[str] = []
         for _ in range(TRIES):
@@ -53,7 +57,7 @@ class Speaker:
     def _render(self, template: str, values: Mapping[str, str], others: Mapping[str, Facts]) -> list[str]:
         voice, rng = self.person.voice, self.rng
         text = self._fill(template, values, {"my": self.person.facts, **others})
-        clauses = [clause.strip() for clause in text.split(" / ")]
+        clauses = [clause for clause in _BREAK.split(text) if clause]
         if not template.startswith("[") and rng.random() < voice.opener_rate:
             clauses[0] = f"{rng.choice(voice.openers)} {clauses[0]}"
         messages = [clauses[0]]
@@ -77,7 +81,10 @@ class Speaker:
     def _fill(self, template: str, values: Mapping[str, str], facts: Mapping[str, Facts]) -> str:
         def value(match: re.Match[str]) -> str:
             whose, what = match[1], match[2]
-            return values[whose] if what is None else self.rng.choice(facts[whose][what])
+            if what is None:
+                return values[whose]
+            known = facts[whose] if whose in facts else CAST[values[whose]].facts
+            return self.rng.choice(known[what])
 
         text = _VALUE.sub(value, template)
         while _CHOICE.search(text) or _SLOT.search(text):
@@ -106,16 +113,17 @@ def finish(text: str, person: Person, rng: random.Random) -> str:
     if rng.random() < voice.stretch_rate:
         text = _STRETCH.sub(lambda match: match[0] + match[0][-1] * rng.randint(2, 4), text, count=1)
     if rng.random() < voice.typo_rate:
-        text = _typo(text, rng)
+        text = misspelt(text, rng)
     if voice.case == "lower":
         return text.lower()
     if voice.case == "sentence":
         text = _SENTENCE_START.sub(lambda match: match[1] + match[2].upper(), text)
+        text = _DAY.sub(lambda match: match[0].capitalize(), text)
         return _LONE_I.sub("I", text)
     return text
 
 
-def _typo(text: str, rng: random.Random) -> str:
+def misspelt(text: str, rng: random.Random) -> str:
     """`text` with two neighbouring letters of one longer word swapped."""
     words = text.split(" ")
     long = [number for number, word in enumerate(words) if len(word) > 4 and word.isalpha()]

@@ -50,9 +50,15 @@ def _pause(post: Post, before: Post | None, stage: Stage, rng: random.Random) ->
 
 
 def _time_tapbacks(post: Post, rng: random.Random) -> None:
+    last: dict[tuple[str, int], int] = {}
     for tapback in post.tapbacks:
-        pace = CAST[tapback.who].voice.pace if tapback.who in CAST else 60.0
-        tapback.at = post.at + round(max(2.0, rng.lognormvariate(math.log(pace * 0.6), 0.5)) * SECOND)
+        who = (tapback.who, tapback.part)
+        if who in last:  # a change of mind comes after what it changes, and after a removal's own row
+            tapback.at = last[who] + rng.randrange(100, 400) * SECOND
+        else:
+            pace = CAST[tapback.who].voice.pace
+            tapback.at = post.at + round(max(2.0, rng.lognormvariate(math.log(pace * 0.6), 0.5)) * SECOND)
+        last[who] = tapback.at
 
 
 def _at_hour(day: datetime, hours: tuple[int, int] | None, rng: random.Random) -> datetime:

@@ -13,7 +13,6 @@ from ventriloquist.demo.cast import CONTACTS, FRIENDS, OWNER
 from ventriloquist.demo.chats import Chats
 from ventriloquist.demo.plot import write_scripts
 from ventriloquist.demo.rows import RowMaker, write_rows
-from ventriloquist.demo.script import IMESSAGE, SMS
 from ventriloquist.demo.timing import oldest_style_until
 from ventriloquist.faults import UsageFault, from_os_error
 
@@ -77,7 +76,7 @@ def _write_store(
     maker = RowMaker(chats, Shelf(attachments, rng), rng, oldest_style_until())
     with chatdb.transaction(connection):
         for script in scripts:
-            chats.open(script, (SMS, IMESSAGE) if script.key == "ingrid" else (IMESSAGE,))
+            chats.open(script, tuple(dict.fromkeys(post.service for post in script.posts)))
         for script in scripts:
             maker.add_script(script)
         counts = write_rows(connection, maker.made)
