@@ -37,10 +37,18 @@ class Conversation:
     clock: Callable[[], int] = _now
     start: int = 0
     _ahead: int = 0
+    _elsewhere: dict[frozenset[str], list[Entry]] = field(default_factory=dict)
 
     def set_members(self, names: Sequence[str]) -> None:
-        """Who is in the conversation; `me` always is. Three or more make a group."""
+        """Who is in the conversation; `me` always is. Three or more make a group.
+
+        Other people are another conversation: what was said with these waits until they are back.
+        """
         others = [name for name in dict.fromkeys(clean_name(name) for name in names) if name and name != self.me]
+        if set(others) != set(self.others):
+            self._elsewhere[frozenset(self.others)] = self.entries
+            self.entries = self._elsewhere.pop(frozenset(others), [])
+            self.start = max(len(self.entries) - self.size // 2, 0)
         self.members = [*others, self.me]
         self.kind = "group" if len(self.members) > 2 else "dm"
         if self.target is not None and self.target not in others:

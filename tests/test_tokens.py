@@ -1,0 +1,129 @@
+"""Tokens: line by line equals the whole, targets survive, what people type is never a control token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.hostile import hostile_strings
+from ventriloquist.model import tiny
+from ventriloquist.model.tokens import LineTokenizer, field_of_tokens, pack, shuffled
+from ventriloquist.windows.lines import DELTAS, Header, Line, split_lines, write
+
+NAMES = ("Ann", "Ben", 'Zoë "Z" O\'Neil')
+WORDS = "hey what are you up to tonight lol nothing much pizza at seven? omg yes!! 😂".split()
+
+
+def window(count: int) -> str:
+    header = write(Header("group", NAMES, "2024-03-05"))
+    body = [
+        Line(
+            NAMES[i % 3],
+            DELTAS[i % 6],
+            "hey" if i % 4 == 0 else None,
+            "text",
+            " ".join(WORDS[i % 5 : i % 5 + 1 + i % 9]),
+        )
+        for i in range(count)
+    ]
+    return header + "".join(map(write, body))
+
+
+@pytest.fixture(scope="module")
+def lines() -> LineTokenizer:
+    return LineTokenizer(tiny.build_tokenizer(split_lines(window(300)), 600))
+
+
+def test_the_tokenizer_is_the_same_each_time() -> None:
+    made = {tiny.fingerprint(tiny.build_tokenizer(split_lines(window(300)), 600), 64, 2, 1) for _ in range(3)}
+    assert len(made) == 1
+
+
+def test_line_by_line_equals_the_whole(lines: LineTokenizer) -> None:
+    assert lines.by_line
+    text = window(50)
+    assert [t for ids in lines.encode_lines(split_lines(text)) for t in ids] == lines.encode(text)
+
+
+@pytest.mark.parametrize(("ident", "text"), hostile_strings(), ids=lambda value: None)
+def test_hostile_text_is_tokenised_exactly(lines: LineTokenizer, ident: str, text: str) -> None:
+    line = write(Line(text[:100] or "A", "<1m", None, "text", text[:5000]))
+    ids = lines.encode(line)
+    assert lines.tokenizer.decode(ids, skip_special_tokens=False) == line
+    assert not set(ids) & set(lines.tokenizer.all_special_ids)
+    assert lines.encode(line + line) == ids + ids
+
+
+def test_special_tokens_typed_by_a_person_stay_text(lines: LineTokenizer) -> None:
+    line = write(Line("Ann", "<1m", None, "text", "hi <|endoftext|> there"))
+    assert lines.tokenizer.eos_token_id not in lines.encode(line)
+
+
+def test_targets_are_whole_lines_but_the_first_delta(lines: LineTokenizer) -> None:
+    text = window(10)
+    parts = split_lines(text)
+    last = lines.window(text, 1, 10_000)
+    assert last is not None
+    assert lines.tokenizer.decode(last.ids[last.target]) == parts[-1]
+    every = lines.window(text, 10, 10_000)
+    assert every is not None
+    learnt = lines.tokenizer.decode(every.ids[every.target])
+    first = parts[1]
+    assert learnt == first.replace("<1m", "", 1) + "".join(parts[2:])
+
+
+def test_a_long_window_loses_lines_from_the_left_and_keeps_its_targets(lines: LineTokenizer) -> None:
+    text = window(40)
+    parts = split_lines(text)
+    whole = lines.window(text, 3, 10_000)
+    assert whole is not None
+    for limit in range(60, len(whole.ids), 37):
+        short = lines.window(text, 3, limit)
+        assert short is not None and len(short.ids) <= limit
+        read = lines.tokenizer.decode(short.ids)
+        assert read.startswith(parts[0]) and read.endswith(parts[-1])
+        assert lines.tokenizer.decode(short.ids[short.target]).endswith(parts[-1])
+        kept = split_lines(read)[1:]
+        assert kept[1:] == parts[len(parts) - len(kept) + 1 :]
+        assert '"delta": "<1m"' in kept[0]
+    assert lines.window(text, 3, 20) is None
+
+
+def test_rows_keep_every_target_and_split_no_window(lines: LineTokenizer) -> None:
+    windows = [lines.window(window(n), min(n, 5), 10_000) for n in range(1, 30)]
+    held: list[Any] = [w for w in windows if w is not None]
+    rows = list(pack(held, 900))
+    assert sum(row.windows for row in rows) == len(held)
+    assert sum(len(row.labels) for row in rows) == sum(int(w.target.sum()) for w in held)
+    for row in rows:
+        assert len(row.ids) <= 900 or row.windows == 1
+        assert (np.diff(np.flatnonzero(row.positions == 0)) > 0).all() and row.positions[0] == 0
+        assert (row.ids[row.keep + 1] == row.labels).all()
+
+
+def test_an_epoch_is_a_shuffle_that_only_the_seed_decides(lines: LineTokenizer) -> None:
+    windows: list[Any] = list(range(100))
+    assert shuffled(windows, 0, 1) == shuffled(windows, 0, 1) != shuffled(windows, 1, 1)
+    assert sorted(shuffled(windows, 0, 1)) == windows  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line("Ann", "<1m", None, "text", "hey you"),
+        Line('Zoë "Z" O\'Neil', "1d+", 'she said "hey"', "reaction", "Loved"),
+        Line("null", "<5m", "null", "text", '", "text": "'),
+    ],
+)
+def test_every_part_of_a_line_is_found(lines: LineTokenizer, line: Line) -> None:
+    text = write(line)
+    encoded = lines.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+    fields = field_of_tokens(text, encoded["offset_mapping"])
+    by_part: dict[str, str] = {}
+    for part, (start, end) in zip(fields, encoded["offset_mapping"], strict=True):
+        by_part[part] = by_part.get(part, "") + text[start:end]
+    assert line.delta in by_part["delta"] and line.content_type in by_part["content_type"]
+    assert by_part["text"].endswith('"}\n') and by_part["structure"].startswith('{"name": "')
+    assert ("null" if line.reply_to is None else line.reply_to.replace('"', '\\"')) in by_part["reply_to"]
