@@ -31,7 +31,7 @@ def collect(settings: CollectSettings, workspace: Workspace, run: Run) -> dict[s
     if bad_lines:
         run.note(f"{workspace.contacts.name}: {_lines(bad_lines)} could not be read and was left out.", "warning")
     ledger = Ledger()
-    with open_source(settings, normalise) as source, Store.open(workspace, create=True) as store:
+    with open_source(settings, normalise) as source:
         total = source.rows()
         if not total:
             raise NoInput("The history holds no messages; what was collected before is unchanged.")
@@ -40,10 +40,12 @@ def collect(settings: CollectSettings, workspace: Workspace, run: Run) -> dict[s
         chats = source.chats()
         run.phase("read messages")
         messages = _reported(source.messages(ledger, set(me.handles)), ledger, total, run)
-        store.replace_history(source.name, chats, find_conversations(chats, people), people, messages, ledger)
+        with Store.open(workspace, create=True) as store:
+            store.replace_history(source.name, chats, find_conversations(chats, people), people, messages, ledger)
+            made = _makes(store, ledger)
         for warning in source.warnings():
             run.note(warning, "warning")
-        return _makes(store, ledger)
+    return made
 
 
 def _people(settings: CollectSettings, source: Source, contacts: list[Contact], normalise: Normalise) -> list[Person]:

@@ -19,6 +19,7 @@ from ventriloquist.workspace import Workspace
 
 NOTHING_YET = "Nothing is collected yet. Run: ventriloquist collect"
 BUSY_SECONDS = 30.0
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter for an error that quotes a damaged schema
 
 
 class Store:
@@ -49,7 +50,7 @@ class Store:
         except BaseException as error:
             if store:
                 store.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _ERRORS):
                 raise fault_of(error, path) from None
             raise
         return store
@@ -71,7 +72,7 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, _ERRORS):
             raise fault_of(error, self._path) from None
 
     def close(self) -> None:
@@ -164,7 +165,7 @@ class Store:
         return fingerprint(self._connection)
 
 
-def fault_of(error: sqlite3.Error, path: Path) -> Fault:
+def fault_of(error: Exception, path: Path) -> Fault:
     """What an error of the database file means to the user."""
     code = getattr(error, "sqlite_errorcode", 0)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
@@ -174,6 +175,6 @@ def fault_of(error: sqlite3.Error, path: Path) -> Fault:
         return Busy(f"Another program holds {path}; close it and start again.")
     if code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return NoInput(f"Permission denied while opening {path}.")
-    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeDecodeError):
         return Fault(f"{path} is damaged. Move it away and run: ventriloquist collect")
     return Fault(f"{path} could not be used ({getattr(error, 'sqlite_errorname', type(error).__name__)}).")

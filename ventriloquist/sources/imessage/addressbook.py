@@ -26,7 +26,7 @@ def read_address_books(folder: Path) -> tuple[list[Contact], list[str]]:
     for path in paths:
         try:
             contacts += _read(path)
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             problems.append(f"The address book {path} could not be read; people in it go by their number or address.")
     return contacts, problems
 

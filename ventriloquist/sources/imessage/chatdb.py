@@ -6,8 +6,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ NEEDED_TABLES = frozenset({"message", "chat", "handle", "chat_message_join"})
 BUSY_SECONDS = 5.0
 _MAGIC = b"SQLite format 3\0"
 _WAL_VERSION = b"\x02\x02"
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter for an error that quotes a damaged schema
 _APPS = {
     "Apple_Terminal": "Terminal",
     "iTerm.app": "iTerm",
@@ -57,7 +57,15 @@ class ChatDb:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, _ERRORS):
+            raise fault_of(error, self.path) from None
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Errors of the database leave the block as Faults."""
+        try:
+            yield
+        except _ERRORS as error:
             raise fault_of(error, self.path) from None
 
     def close(self) -> None:
@@ -98,7 +106,7 @@ class ChatDb:
                 return way()
             except sqlite3.OperationalError as error:
                 refused = error
-            except sqlite3.DatabaseError as error:
+            except _ERRORS as error:
                 raise fault_of(error, self.path) from None
         raise fault_of(refused or sqlite3.OperationalError(), self.path)
 
@@ -145,7 +153,7 @@ class ChatDb:
     def _check_tables(self) -> None:
         try:
             tables = {str(name) for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self.close()
             raise fault_of(error, self.path) from None
         if not tables >= NEEDED_TABLES:
@@ -192,19 +200,19 @@ def _terminal_app() -> str:
     return _APPS.get(os.environ.get("TERM_PROGRAM", ""), "your terminal app (over ssh: sshd)")
 
 
-def fault_of(error: sqlite3.Error, path: Path) -> Fault:
+def fault_of(error: Exception, path: Path) -> Fault:
     """What an error of the database means to the user."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    words = str(error)
+    words = str(error) if isinstance(error, sqlite3.Error) else ""
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_PERM) or (
         "unable to open database file" in words or "authorization denied" in words
     ):
         return no_permission(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(f"Another program holds {path}. Quit Messages and collect again.")
-    if code in _DAMAGED or not isinstance(error, sqlite3.ProgrammingError):
-        return NoInput(
-            f'{path} is damaged and cannot be read to its end. Try: sqlite3 {path.name} ".recover" | sqlite3 '
-            "recovered.db, then collect with --db recovered.db. What was collected before is unchanged."
-        )
-    return Fault(f"{path} could not be read.")
+    if isinstance(error, sqlite3.ProgrammingError):
+        return Fault(f"{path} could not be read.")
+    return NoInput(
+        f'{path} is damaged and cannot be read to its end. Try: sqlite3 {path.name} ".recover" | sqlite3 recovered.db, '
+        "then collect with --db recovered.db. What was collected before is unchanged."
+    )

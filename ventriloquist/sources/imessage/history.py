@@ -86,15 +86,16 @@ class Messages:
         return int(self._db.rows("SELECT count(*) FROM message").fetchone()[0])
 
     def messages(self, ledger: Ledger, my_handles: set[str]) -> Iterator[Message]:
-        self._reading = Reading(
-            self._db,
-            self._chats,
-            self._people.handles,
-            my_handles,
-            self._attachments,
-            include_deleted=self._include_deleted,
-        )
-        return self._reading.messages(ledger)
+        with self._db.faults():
+            self._reading = Reading(
+                self._db,
+                self._chats,
+                self._people.handles,
+                my_handles,
+                self._attachments,
+                include_deleted=self._include_deleted,
+            )
+            yield from self._reading.messages(ledger)
 
     def warnings(self) -> Sequence[str]:
         found = [*self._problems]
