@@ -54,7 +54,7 @@ class Shelf:
         place = f"{low:02x}/{low % 16:02d}/{guid}/{file.name}"
         if file.on_disk and not file.offloaded:
             path = self.folder / place
-            path.parent.mkdir(mode=0o700, parents=True)
+            _make_private(self.folder, path.parent)
             path.write_bytes(content)
             path.chmod(0o600)
         return {
@@ -78,6 +78,12 @@ class Shelf:
         if key not in self._made:
             self._made[key] = _MAKERS[file.make](file.topic)
         return self._made[key]
+
+
+def _make_private(root: Path, folder: Path) -> None:
+    """Make `folder` and what lies between it and `root`, all 0700."""
+    for step in reversed([folder, *folder.parents][: len(folder.relative_to(root).parts)]):
+        step.mkdir(mode=0o700, exist_ok=True)
 
 
 def _jpeg(topic: str) -> bytes:

@@ -93,7 +93,9 @@ class Chats:
         same = [number for (other, _), number in self._chats.items() if other == key and number != chat]
         return same[0] if same else min(number for number in self._chats.values() if number != chat)
 
-    def rename(self, script: Script, title: str) -> None:
-        """Give a group's chat its last name."""
-        chat = self._chats[script.key, IMESSAGE]
-        self.connection.execute("UPDATE chat SET display_name = ? WHERE ROWID = ?", (title, chat))
+    def rename(self, script: Script) -> None:
+        """Give a group's chat the last name that it was given."""
+        titles = [post.event.title for post in script.posts if post.event and post.event.title]
+        if titles:
+            chat = self._chats[script.key, IMESSAGE]
+            self.connection.execute("UPDATE chat SET display_name = ? WHERE ROWID = ?", (titles[-1], chat))

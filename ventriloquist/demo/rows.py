@@ -301,6 +301,16 @@ def write_rows(connection: sqlite3.Connection, made: list[Made]) -> Counter[str]
     return counts
 
 
+def write_bookkeeping(connection: sqlite3.Connection, rng: random.Random) -> None:
+    """What daemons leave behind: tombstones of deleted messages, a task, a value."""
+    for _ in range(3):
+        guid = new_guid(rng)
+        insert(connection, "deleted_messages", {"guid": guid})
+        insert(connection, "sync_deleted_messages", {"guid": guid, "recordID": ""})
+    insert(connection, "message_processing_task", {"guid": new_guid(rng), "task_flags": 2})
+    insert(connection, "kvtable", {"key": "lastFailedMessageDate", "value": b"0"})
+
+
 def _bury(connection: sqlite3.Connection, piece: Made, number: int) -> None:
     """Put a message among the recently deleted."""
     deleted = int(str(piece.row["date"])) + 86_400 * SECOND

@@ -34,7 +34,7 @@ LISTS: dict[str, tuple[str, ...]] = {
     "ailment": ("a cold", "a headache", "a sore knee", "a stiff neck", "a fever"),
     "errand": ("call the bank", "clean the oven", "do my taxes", "go for a run", "answer emails", "wash the windows"),
     "gear": ("a tent", "board games", "the big pot", "blankets", "a flashlight", "bug spray", "a first aid kit"),
-    "weather": ("raining", "snowing", "hot"),
+    "weather": ("raining", "windy", "foggy"),
     "n": ("two", "three", "four", "five", "six", "ten"),
     "m": ("two", "three", "four", "five", "six", "ten"),
     "minutes": ("5", "10", "15", "20", "30"),

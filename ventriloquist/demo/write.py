@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from ventriloquist.demo.attachments import Shelf
 from ventriloquist.demo.cast import CONTACTS, FRIENDS, OWNER
 from ventriloquist.demo.chats import Chats
 from ventriloquist.demo.plot import write_scripts
-from ventriloquist.demo.rows import RowMaker, write_rows
+from ventriloquist.demo.rows import RowMaker, write_bookkeeping, write_rows
+from ventriloquist.demo.script import moment_of
 from ventriloquist.demo.timing import oldest_style_until
 from ventriloquist.faults import UsageFault, from_os_error
 
@@ -79,10 +81,20 @@ def _write_store(
             chats.open(script, tuple(dict.fromkeys(post.service for post in script.posts)))
         for script in scripts:
             maker.add_script(script)
+            chats.rename(script)
         counts = write_rows(connection, maker.made)
+        write_bookkeeping(connection, rng)
     if wal:
         chatdb.close_keeping_wal(connection, path)
     else:
         chatdb.checkpoint(connection)
         connection.close()
+    _date(path, max(int(str(made.row["date"])) for made in maker.made))
     return counts, maker.marks
+
+
+def _date(path: Path, last: int) -> None:
+    """Date the store's files a minute after its last row, as if they had not been touched since."""
+    at = moment_of(last).timestamp() + 60
+    for file in path.parent.glob(f"{path.name}*"):
+        os.utime(file, (at, at))
