@@ -17,6 +17,8 @@ import pytest
 
 from tests import fake_gemini as fake
 from tests import media_samples as samples
+from tests.collecting import run_collect
+from ventriloquist import demo
 from ventriloquist.faults import Fault, Stopped
 from ventriloquist.media import convert, sending
 from ventriloquist.media.gemini import GeminiCaptioner
@@ -408,6 +410,33 @@ def test_strange_files_keep_their_local_words(workspace: Workspace, files: Path)
         makes, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
         assert len(server.received) == makes["captioned"] == 1
     assert {by for guid, (_, by) in stored(workspace).items() if guid != "photo-0"} == {"local"}
+
+
+def test_the_sample_history_is_described_whole_and_a_new_collect_keeps_what_was_paid_for(tmp_path: Path) -> None:
+    sample = demo.write(tmp_path / "sample", messages=300)
+    run_collect(tmp_path / "workspace", sample.chat_db)
+    workspace = Workspace.at(tmp_path / "workspace")
+    makes, _ = one_run(workspace)
+    assert makes["local"] > 10 and set(makes["left_by_kind"]) == {"photo", "sticker", "PDF", "video"}
+    at_hand = words_of(workspace)
+    assert all(words and "NA" not in words and "\n" not in words for words in at_hand.values())
+    assert {"Contact: Harbor Boats", "Document: Cabin plan", "A photo", "A sticker"} <= set(at_hand.values())
+    with fake.serving(fake.caption_of_media) as server:
+        sent, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert sent["captioned"] == makes["left"] and sent["left"] == 0
+        described = words_of(workspace)
+        run_collect(workspace.root, sample.chat_db)
+        again, _ = one_run(workspace, captioner(server.url), key=KEY, yes=True)
+        assert again["requests"] == 0 and words_of(workspace) == described
+        for request in server.received:
+            assert str(tmp_path).encode() not in request.body + request.media
+
+
+def words_of(workspace: Workspace) -> dict[str, str | None]:
+    """The description of every attachment that stands in a message."""
+    with Store.open(workspace) as store:
+        messages = [message for talk in store.conversations() for message in store.messages(talk.id)]
+    return {file.guid: file.description for message in messages for file in message.attachments}
 
 
 def test_the_stage_loads_no_heavy_library() -> None:

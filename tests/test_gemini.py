@@ -210,7 +210,7 @@ def test_slowing_down_pauses_everyone() -> None:
 
 def test_a_server_that_never_stops_asking_to_slow_down_ends_the_run() -> None:
     with fake.serving(fake.slow_down("0s")) as server:
-        [answer], _ = ask(server.url)
+        [answer], _ = ask(server.url, backoff=0.0005)
     assert isinstance(answer, Fault) and "slow down" in str(answer)
     assert len(server.received) == 12
 

@@ -76,7 +76,7 @@ _SAYS_NOTHING = (
     "fullsizerender fullrender renderedimage rendered untitled unnamed unknown download downloaded attachment temp tmp "
     "camphoto cameraroll jpegvideocomplement livephoto livephotos original edited copy export shared received trim "
     "whatsapp telegram snapchat signal messenger instagram facebook at am pm fb ptt cam portrait cover burst "
-    "message new capture screen screenshot shot lp org null none"
+    "message new capture screen screenshot shot sticker memoji emoji lp org null none"
 )
 _NO_NAME = frozenset(_SAYS_NOTHING.split())
 _ARTICLES = {"image": "A photo", "video": "A video", "audio": "A sound recording", "document": "A document"}
