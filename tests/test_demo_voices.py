@@ -84,7 +84,7 @@ def test_tastes_never_change(scripts: list[Script]) -> None:
 
 
 def test_the_time_that_was_set_is_the_time_that_is_told(scripts: list[Script]) -> None:
-    """What time again? The answer is a time that stands in the conversation's last forty messages."""
+    """What time again? The answer is a time that stands in the conversation's last sixty messages."""
     asked = told = 0
     for script in scripts:
         for number, post in enumerate(script.posts[:-1]):
@@ -92,11 +92,8 @@ def test_the_time_that_was_set_is_the_time_that_is_told(scripts: list[Script]) -
             if "what time again" not in post.text.lower() or answer.who == post.who:
                 continue
             asked += 1
-            times = [
-                time
-                for time in screenplay.TIMES
-                if f" {time} " in f" {answer.text} ".replace(",", " ").replace("!", " ").replace(".", " ")
-            ]
+            known = {time for times in screenplay.MEETINGS.values() for time in times} | set(screenplay.TIMES)
+            times = known & {word.strip(",.!") for word in answer.text.split()}
             before = " ".join(earlier.text for earlier in script.posts[max(number - 60, 0) : number])
             told += any(time in before for time in times)
     print(f"{told} of {asked} questions for the time are answered with one set before")

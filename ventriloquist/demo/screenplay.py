@@ -15,8 +15,18 @@ from ventriloquist.demo.script import Post
 TEXT = Path(__file__).with_name("screenplay.txt")
 INLINE_RATE = 0.2
 
-MEETINGS = ("dinner", "coffee", "lunch", "drinks", "breakfast", "a walk", "a movie", "a game")
-TIMES = ("5", "6", "6:30", "7", "7:30", "8", "8:30")
+MEETINGS: dict[str, tuple[str, ...]] = {
+    "breakfast": ("8", "8:30", "9"),
+    "coffee": ("10", "3", "4"),
+    "lunch": ("12", "12:30", "1"),
+    "a walk": ("4", "5", "6"),
+    "a game": ("5", "6"),
+    "dinner": ("6", "6:30", "7", "7:30"),
+    "drinks": ("8", "8:30", "9"),
+    "a movie": ("7:30", "8", "9"),
+}
+"""What people meet for, and when."""
+TIMES = ("5", "6", "6:30", "7", "7:30", "8")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DISHES = ("the salad", "the bread", "the drinks", "the plates", "dessert", "the music", "napkins", "the chips")
 LOST = {
@@ -141,7 +151,8 @@ class _Take:
 
 def _new_plan(stage: Stage, host: str) -> Plan:
     rng = stage.rng
-    return Plan(rng.choice(MEETINGS), rng.choice(TIMES), rng.choice(CAST[host].facts["spot"]), rng.choice(DAYS))
+    what = rng.choice(tuple(MEETINGS))
+    return Plan(what, rng.choice(MEETINGS[what]), rng.choice(CAST[host].facts["spot"]), rng.choice(DAYS))
 
 
 def _props(stage: Stage, plan: Plan, cast: Mapping[str, str]) -> dict[str, str]:

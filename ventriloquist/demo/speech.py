@@ -28,6 +28,7 @@ _SLOT = re.compile(r"\[(\w+)\]")
 _SENTENCE_START = re.compile(r"(^|[.!?:]\s+)([a-z])")
 _LONE_I = re.compile(r"\bi\b(?!\.)")
 _DAY = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
+_GREETS = re.compile(r"\(?\|?\[")  # begins with a word of the voice, or may
 _STRETCH = re.compile(r"\b(so|no|good|please|really|very|yes|way|too|cute|love|super)\b", re.IGNORECASE)
 _CLOSED = (*".!?:…)", "Dad")
 
@@ -58,7 +59,7 @@ class Speaker:
         voice, rng = self.person.voice, self.rng
         text = self._fill(template, values, {"my": self.person.facts, **others})
         clauses = [clause for clause in _BREAK.split(text) if clause]
-        if not template.startswith("[") and rng.random() < voice.opener_rate:
+        if not _GREETS.match(template) and rng.random() < voice.opener_rate:
             clauses[0] = f"{rng.choice(voice.openers)} {clauses[0]}"
         messages = [clauses[0]]
         for clause in clauses[1:]:

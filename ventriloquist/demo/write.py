@@ -20,7 +20,7 @@ from ventriloquist.faults import UsageFault, from_os_error
 
 SEED = 7
 MESSAGES = 8000
-FEWEST = 250
+FEWEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Sample:
 def write(folder: Path, *, seed: int = SEED, messages: int = MESSAGES, wal: bool = False) -> Sample:
     """Write the sample history into `folder`, which is made and must hold none yet.
 
-    The same `seed` and `messages` give the same bytes. `messages` is about how many rows there will be, 250 at
+    The same `seed` and `messages` give the same bytes. `messages` is about how many rows there will be, 200 at
     least. With `wal` the newest rows are left in `chat.db-wal`, as on a Mac where Messages is running.
     """
     if messages < FEWEST:
