@@ -1,0 +1,179 @@
+"""The app: which screen follows which. It starts stages as runs of their own and never does one itself."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from ventriloquist.chat.process import ModelProcess
+from ventriloquist.chat.session import Session
+from ventriloquist.faults import Fault, NoInput
+from ventriloquist.pipeline.status import newest_checkpoint
+from ventriloquist.runs import find_run, list_runs, start
+from ventriloquist.settings import PIPELINE, STAGES, ChatSettings
+from ventriloquist.text import one_line
+from ventriloquist.tui.screens.base import sentence_of
+from ventriloquist.tui.screens.chat import ChatScreen
+from ventriloquist.tui.screens.form import FormScreen
+from ventriloquist.tui.screens.home import HomeScreen
+from ventriloquist.tui.screens.run import RunScreen
+from ventriloquist.tui.screens.runs import RunsScreen
+from ventriloquist.tui.themes import DEFAULT_THEME, THEMES, save_theme, saved_theme
+from ventriloquist.tui.words import about
+from ventriloquist.workspace import Workspace
+
+
+def run(workspace: Workspace) -> list[str]:
+    """Open the app on this terminal until the person leaves; returns the ids of the runs that go on.
+
+    Raises a Fault if the app itself broke.
+    """
+    app = VentriloquistApp(workspace)
+    app.run()
+    if app.return_code:
+        raise Fault("The app met an error that it could not go on from. Runs are not touched; open it again.")
+    return [info.id for info in list_runs(workspace) if info.alive]
+
+
+class VentriloquistApp(App[None]):
+    """Screens ask by message; here the answers are screens."""
+
+    TITLE = "Ventriloquist"
+    CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (23, "-medium"), (32, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, tooltip="Quit; runs go on"),
+    ]
+
+    @dataclass
+    class Started(Message):
+        """A stage became a run."""
+
+        run_id: str
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__()
+        self.workspace = workspace
+
+    def get_default_screen(self) -> Screen[Any]:
+        return HomeScreen(self.workspace)
+
+    def on_mount(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        saved = saved_theme(self.workspace)
+        self.theme = saved if saved in self.available_themes else DEFAULT_THEME
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+
+    def _keep_theme(self, theme: Any) -> None:
+        if theme.name == saved_theme(self.workspace):
+            return
+        try:
+            save_theme(self.workspace, theme.name)
+        except Fault as fault:
+            self._problem(str(fault))
+
+    def _problem(self, sentence: str) -> None:
+        self.notify(one_line(sentence, 400), severity="error", timeout=10, markup=False)
+
+    # --- what screens ask for
+
+    @on(HomeScreen.FormWanted)
+    def _show_form(self, event: HomeScreen.FormWanted) -> None:
+        self._open_form(event.stage)
+
+    def _open_form(self, stage: str) -> None:
+        self.push_screen(FormScreen(STAGES[stage], self.workspace), partial(self._start, stage))
+
+    def _start(self, stage: str, argv: Sequence[str] | None) -> None:
+        if argv is not None:
+            self.notify(f"Starting {stage}…", timeout=2, markup=False)
+            self._start_run(stage, argv)
+
+    @work(thread=True, exit_on_error=False, group="start")
+    def _start_run(self, stage: str, argv: Sequence[str]) -> None:
+        self.post_message(self.Started(start(self.workspace, stage, argv)))
+
+    @on(Started)
+    def _show_started(self, event: Started) -> None:
+        self._open_run(event.run_id)
+
+    @on(HomeScreen.RunWanted)
+    @on(RunsScreen.RunWanted)
+    def _show_run(self, event: HomeScreen.RunWanted | RunsScreen.RunWanted) -> None:
+        self._open_run(event.run_id)
+
+    @on(RunScreen.Resumed)
+    def _show_resumed(self, event: RunScreen.Resumed) -> None:
+        if isinstance(self.screen, RunScreen):
+            self.pop_screen()
+        self._open_run(event.run_id)
+
+    def _open_run(self, run_id: str) -> None:
+        try:
+            self.push_screen(RunScreen(self.workspace, find_run(self.workspace, run_id)))
+        except Fault as fault:
+            self._problem(str(fault))
+
+    @on(HomeScreen.RunsWanted)
+    def _show_runs(self) -> None:
+        self.push_screen(RunsScreen(self.workspace))
+
+    @on(HomeScreen.ChatWanted)
+    def _show_chat(self) -> None:
+        try:
+            settings = ChatSettings.load(self.workspace)
+            folder = checkpoint_folder(self.workspace, settings.checkpoint)
+        except Fault as fault:
+            self._problem(str(fault))
+            return
+        session = Session(ModelProcess(folder, settings), settings)
+        name = folder.parent.name if folder.name == "final" else folder.name
+        self.push_screen(ChatScreen(session, name))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._problem(sentence_of(event.worker.error))
+
+    # --- palette, quitting, breaking
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        for stage in PIPELINE:
+            yield SystemCommand(stage.capitalize(), about(STAGES[stage]), partial(self._open_form, stage))
+        yield SystemCommand("Chat", "Talk with the people in the history", self._show_chat)
+        yield SystemCommand("Runs", "Every time a stage was started", self._show_runs)
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave the app; runs go on", self.action_quit)
+
+    def _fatal_error(self) -> None:
+        """Tell where the app broke; unlike Textual's own traceback without locals, which hold people's words."""
+        error = sys.exc_info()[1] or self._exception
+        frames = "".join(traceback.format_tb(error.__traceback__)) if error else ""
+        self.panic(Text(f"{frames}{type(error).__name__}"))
+
+
+def checkpoint_folder(workspace: Workspace, wanted: str) -> Path:
+    """The folder of the checkpoint to talk with; raises NoInput if it is not there."""
+    if not wanted:
+        newest = newest_checkpoint(workspace)
+        if newest is None:
+            raise NoInput("There is no trained model yet. Train one first (t).")
+        return newest[0]
+    for folder in (workspace.checkpoints / wanted / "final", Path(wanted).expanduser()):
+        if (folder / "ventriloquist.json").is_file():
+            return folder
+    raise NoInput("The checkpoint that the settings name is not there; see VENTRILOQUIST_CHAT_CHECKPOINT.")

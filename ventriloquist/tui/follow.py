@@ -1,0 +1,76 @@
+"""Reading a run while it grows: its events folded, its output line by line, whether its process lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ventriloquist.locks import is_locked
+from ventriloquist.runfold import RunState, status_of
+from ventriloquist.runs import TAIL_BYTES, Event, tail
+from ventriloquist.tui.paint import log_line
+
+LOG_BYTES = 256 * 1024
+"""How much of the end of a long output is shown at first."""
+DEAD_LOOKS = 3
+"""A run whose lock is free this often, one look after the other, and that wrote no end, is lost."""
+
+
+class Follower:
+    """One run's directory, read again and again; each look takes at most 64 KB of events and of output."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = RunState()
+        self.unreadable = 0
+        self._offset = 0
+        self._log_offset = -1
+        self._dead_looks = 0
+
+    @property
+    def status(self) -> str:
+        """running, done, stopped, failed or lost."""
+        return status_of(self.state, self._dead_looks < DEAD_LOOKS)
+
+    def catch_up(self) -> None:
+        """Read everything there is so far. May take a while on a long run: not for the thread that paints."""
+        alive = is_locked(self.folder / "lock")
+        while self._read():
+            pass
+        if not alive and not self.state.end:
+            self._dead_looks = DEAD_LOOKS - 1
+
+    def look(self) -> bool:
+        """Read what is new; True if something was, or if the run turned out to be lost."""
+        alive = is_locked(self.folder / "lock")  # before the events: a run writes its end, then lets go
+        before = self.status
+        grown = self._read()
+        self._dead_looks = 0 if alive or grown else self._dead_looks + 1
+        return grown or self.status != before
+
+    def log_lines(self) -> list[str]:
+        """The whole lines that the output has grown by, fit for a screen."""
+        try:
+            with (self.folder / "output.log").open("rb") as file:
+                if self._log_offset < 0:
+                    self._log_offset = max(file.seek(0, 2) - LOG_BYTES, 0)
+                file.seek(self._log_offset)
+                chunk = file.read(LOG_BYTES)
+        except OSError:
+            return []
+        whole = chunk[: chunk.rfind(b"\n") + 1] or (chunk if len(chunk) == LOG_BYTES else b"")
+        self._log_offset += len(whole)
+        return [log_line(line.decode(errors="replace")) for line in whole.split(b"\n")[:-1]]
+
+    def _read(self) -> bool:
+        events, after = tail(self.folder, self._offset, TAIL_BYTES)
+        grown = after > self._offset
+        self._offset = after
+        for event in events:
+            self._add(event)
+        return grown
+
+    def _add(self, event: Event) -> None:
+        try:
+            self.state.add(event)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self.unreadable += 1  # written by another version, or damaged; the screen tells the number

@@ -1,0 +1,1 @@
+"""One screen a file: constructor arguments in, messages and results out."""
