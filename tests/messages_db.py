@@ -85,7 +85,7 @@ class ChatDbWriter:
         self.folder = folder
         self.path = folder / "chat.db"
         self.db = sqlite3.connect(self.path, isolation_level=None)
-        self.db.executescript("PRAGMA journal_mode = WAL;" + schema)
+        self.db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + schema)
         self._unit = 1 if seconds else NANOSECONDS
         self._now = START
 

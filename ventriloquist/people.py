@@ -18,7 +18,8 @@ from ventriloquist.records import ME, UNKNOWN, Chat, ChatKind, Contact, Conversa
 from ventriloquist.text import clean_name
 
 DEFAULT_REGION = "US"
-_PHONE = re.compile(r"\+?[0-9\s().\-/\u00a0\u2010-\u2015\u202a-\u202e\u2066-\u2069]+")
+_PHONE = re.compile(r"\+?[0-9\s().\-/\u2010-\u2015]+")
+_DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # Contacts wraps numbers in them
 _SHORTEST_NUMBER = 7
 
 
@@ -53,10 +54,11 @@ def _normalised(handle: str, region: str) -> str:
         return handle
     if "@" in handle:
         return handle.strip().lower()
-    if not _PHONE.fullmatch(handle) or sum(character.isdigit() for character in handle) < _SHORTEST_NUMBER:
+    bare = _DIRECTION_MARKS.sub("", handle)
+    if not _PHONE.fullmatch(bare) or sum(character.isdigit() for character in bare) < _SHORTEST_NUMBER:
         return handle
     try:
-        number = phonenumbers.parse(handle, region)
+        number = phonenumbers.parse(bare, region)
     except phonenumbers.NumberParseException:
         return handle
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
