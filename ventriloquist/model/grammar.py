@@ -41,7 +41,7 @@ def _any(values: Any) -> str:
 
 
 def _literal(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # DEL may not stand bare in a grammar
 
 
 class Constraint:
