@@ -1,13 +1,16 @@
-"""Runs collect in a test as the command would."""
+"""Runs collect in a test as the command would, or reads a chat.db alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from ventriloquist.people import normaliser
 from ventriloquist.pipeline.collect import collect
+from ventriloquist.records import Ledger, Message
 from ventriloquist.runs import list_runs, perform, read_events
 from ventriloquist.settings import CollectSettings
+from ventriloquist.sources import open_source
 from ventriloquist.store import Store
 from ventriloquist.workspace import Workspace
 
@@ -29,3 +32,21 @@ def exported(root: Path) -> list[dict[str, Any]]:
     """Every message of the workspace, as `messages --jsonl` writes it."""
     with Store.open(Workspace.at(root)) as store:
         return list(store.export())
+
+
+def read(path: Path, my_handles: set[str] | None = None, **settings: Any) -> tuple[list[Message], Ledger, list[str]]:
+    """All messages, the ledger and the warnings; checks that the ledger accounts for every row."""
+    loaded = CollectSettings.load(Workspace.at(path.parent / "workspace"), db=path, **settings)
+    ledger = Ledger()
+    with open_source(loaded, normaliser("US")) as source:
+        messages = list(source.messages(ledger, my_handles or source.my_handles()))
+        assert ledger.source_rows == source.rows()
+        assert ledger.kept.total() == len(messages)
+        return messages, ledger, list(source.warnings())
+
+
+def dropped(ledger: Ledger) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for (reason, _), rows in ledger.dropped.items():
+        totals[reason] = totals.get(reason, 0) + rows
+    return totals

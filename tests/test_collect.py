@@ -18,7 +18,7 @@ from tests.collecting import exported, notes, run_collect
 from tests.hostile import hostile_strings
 from tests.messages_db import ChatDbWriter, plain_body
 from ventriloquist import demo
-from ventriloquist.faults import Fault, NoInput
+from ventriloquist.faults import Fault, NoInput, Stopped
 from ventriloquist.records import Ledger
 from ventriloquist.runs import list_runs, read_events
 from ventriloquist.store import Store
@@ -188,6 +188,16 @@ def test_contacts_and_my_name_by_hand(tmp_path: Path) -> None:
     assert people["me"].handles == ("+12025550199", "a2@example.com", "alex@example.com")
     assert people["me"].name == "Alex"
     assert any("lines 2, 3 could not be read" in note for note in notes(workspace.root))
+
+
+def test_an_address_book_by_setting(tmp_path: Path) -> None:
+    sample = demo.write(tmp_path / "sample", messages=300)
+    path = small(tmp_path / "source").close()
+    run_collect(tmp_path / "workspace", path, address_book=sample.address_book)
+    with Store.open(Workspace.at(tmp_path / "workspace")) as store:
+        assert store.people()["me"].name == sample.my_name
+    run_collect(tmp_path / "workspace", path, address_book=tmp_path / "nowhere")
+    assert any("There is no address book" in note for note in notes(tmp_path / "workspace"))
 
 
 def test_my_own_line_in_the_contacts_file_is_me(tmp_path: Path) -> None:
@@ -363,3 +373,21 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         assert isinstance(store.ledger(), Ledger)
         assert store.ledger() == unbroken.ledger()
         assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_stop_keeps_the_old_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = small(tmp_path / "old").close(), small(tmp_path / "new")
+    for number in range(3000):
+        new.message(1, f"new {number}")
+    run_collect(tmp_path / "workspace", old)
+    before = exported(tmp_path / "workspace")
+
+    def stop_at(statement: str) -> None:
+        if statement == "DROP INDEX messages_in_order":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        traced(patch, stop_at)
+        with pytest.raises(Stopped):
+            run_collect(tmp_path / "workspace", new.close())
+    assert exported(tmp_path / "workspace") == before

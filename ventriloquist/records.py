@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from time import gmtime
 
 MICROSECONDS = 1_000_000
 
@@ -153,4 +154,4 @@ def rfc3339(sent_at: int) -> str:
 
 def year_of(sent_at: int) -> int:
     """The UTC year, or 0 when the date is unset."""
-    return moment(sent_at).year if sent_at else 0
+    return gmtime(sent_at // MICROSECONDS).tm_year if sent_at else 0

@@ -16,11 +16,15 @@ _IS_ME = "ZCONTAINERWHERECONTACTISME"
 
 
 def read_address_books(folder: Path) -> tuple[list[Contact], list[str]]:
-    """The cards of all accounts in an AddressBook folder, and a sentence for each database that cannot be read."""
+    """The cards of all accounts in an AddressBook folder, or of one database of it.
+
+    The second list has a sentence for each database that cannot be read.
+    """
     contacts: list[Contact] = []
     problems: list[str] = []
     try:
-        paths = [path for path in (folder / FILE, *sorted(folder.glob(f"Sources/*/{FILE}"))) if path.is_file()]
+        candidates = [folder] if folder.is_file() else [folder / FILE, *sorted(folder.glob(f"Sources/*/{FILE}"))]
+        paths = [path for path in candidates if path.is_file()]
     except OSError:
         return [], [f"The address book {folder} could not be read; people go by their numbers and addresses."]
     for path in paths:

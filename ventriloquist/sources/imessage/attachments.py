@@ -73,6 +73,12 @@ class Attachments:
         self._rows = _joined_rows(db)
         self._next = next(self._rows, None)
 
+    def has(self, message: int) -> bool:
+        """True if the message of that row has any, hidden ones counted."""
+        while self._next is not None and self._next[0] < message:
+            self._next = next(self._rows, None)
+        return self._next is not None and self._next[0] == message
+
     def of(self, message: int) -> list[Found]:
         """The attachments of the message of that row, in the order of their own rows."""
         found: dict[int, Found] = {}

@@ -45,7 +45,7 @@ def raw_text(row: Row) -> tuple[str, bool]:
 
 def read_said(row: Row, raw: str, found: Sequence[Found], summary: Summary | None, *, is_app: bool) -> Said:
     """Text and attachments of a message whose text with slots is `raw`."""
-    runs = _runs(row, raw)
+    runs = _runs(row, raw) if _needs_runs(row, raw, found, summary) else None
     if runs is None:
         said = _without_runs(raw, found, is_app=is_app)
     else:
@@ -58,6 +58,14 @@ def read_said(row: Row, raw: str, found: Sequence[Found], summary: Summary | Non
     if row.subject:
         text = f"{row.subject}\n{text}" if text else row.subject
     return Said(text, said.attachments)
+
+
+def _needs_runs(row: Row, raw: str, found: Sequence[Found], summary: Summary | None) -> bool:
+    """False for text without slots and for one photo in its one slot, where there is nothing to put in order."""
+    if not row.body or (summary and summary.unsent):
+        return bool(row.body)
+    slots = raw.count(OBJECT_SLOT) + raw.count(APP_SLOT)
+    return slots > 1 or slots != len(found) or TRANSCRIPT.encode() in row.body
 
 
 def _runs(row: Row, raw: str) -> Sequence[Run] | None:

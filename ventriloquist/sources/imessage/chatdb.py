@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -20,6 +21,8 @@ BUSY_SECONDS = 5.0
 _MAGIC = b"SQLite format 3\0"
 _WAL_VERSION = b"\x02\x02"
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter for an error that quotes a damaged schema
+_NAME = re.compile(r"[A-Za-z][\w .-]{0,40}")
+_MULTIPLEXERS = ("tmux", "screen")
 _APPS = {
     "Apple_Terminal": "Terminal",
     "iTerm.app": "iTerm",
@@ -28,7 +31,6 @@ _APPS = {
     "ghostty": "Ghostty",
     "WarpTerminal": "Warp",
     "Hyper": "Hyper",
-    "kitty": "kitty",
     "zed": "Zed",
 }
 
@@ -40,6 +42,7 @@ class ChatDb:
         """Raises NoInput or another Fault when the file is not there, not readable, or no Messages history."""
         self.path = path
         self.warning: str | None = None
+        self._at_rest: tuple[int, int, bool] | None = None
         self._columns: dict[str, set[str]] = {}
         self._cleanup = ExitStack()
         _check_file(path)
@@ -99,7 +102,7 @@ class ChatDb:
         ways: list[Callable[[], sqlite3.Connection]] = [self._read_only, self._copied, self._immutable]
         if _is_closed_wal(self.path):
             # Nobody has it open, and opening it the usual way would leave -wal and -shm files beside it.
-            ways.insert(0, lambda: self._connect(self.path, "immutable=1"))
+            ways.insert(0, self._undisturbed)
         refused: sqlite3.OperationalError | None = None
         for way in ways:
             try:
@@ -109,6 +112,14 @@ class ChatDb:
             except _ERRORS as error:
                 raise fault_of(error, self.path) from None
         raise fault_of(refused or sqlite3.OperationalError(), self.path)
+
+    def changed_meanwhile(self) -> bool:
+        """True if somebody began to write to a file that nobody had open."""
+        return self._at_rest is not None and self._at_rest != _state(self.path)
+
+    def _undisturbed(self) -> sqlite3.Connection:
+        self._at_rest = _state(self.path)
+        return self._connect(self.path, "immutable=1")
 
     def _read_only(self) -> sqlite3.Connection:
         return self._connect(self.path, "mode=ro")
@@ -186,6 +197,11 @@ def _is_closed_wal(path: Path) -> bool:
     return header[18:20] == _WAL_VERSION and not path.with_name(path.name + "-wal").exists()
 
 
+def _state(path: Path) -> tuple[int, int, bool]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, path.with_name(path.name + "-wal").exists()
+
+
 def no_permission(path: Path) -> NoInput:
     """macOS keeps programs from Messages' files until the terminal app has Full Disk Access."""
     return NoInput(
@@ -195,9 +211,10 @@ def no_permission(path: Path) -> NoInput:
 
 
 def _terminal_app() -> str:
-    if os.environ.get("SSH_CONNECTION"):
-        return "sshd, through which you are logged in, or your terminal app when at the Mac"
-    return _APPS.get(os.environ.get("TERM_PROGRAM", ""), "your terminal app (over ssh: sshd)")
+    program = os.environ.get("TERM_PROGRAM", "")
+    if program in _APPS or (_NAME.fullmatch(program) and program not in _MULTIPLEXERS):
+        return _APPS.get(program, program)
+    return "your terminal app (over ssh: sshd)"
 
 
 def fault_of(error: Exception, path: Path) -> Fault:

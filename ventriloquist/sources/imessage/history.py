@@ -34,7 +34,8 @@ def open_source(settings: CollectSettings, normalise: Normalise) -> Messages:
         book = ADDRESS_BOOK.expanduser()
     else:
         book = path.parent / "AddressBook"
-    return Messages(path, attachments, book, normalise, include_deleted=settings.include_deleted)
+    named, deleted = settings.address_book is not None, settings.include_deleted
+    return Messages(path, attachments, book, normalise, book_is_named=named, include_deleted=deleted)
 
 
 def _is_folder(path: Path) -> bool:
@@ -49,12 +50,21 @@ class Messages:
     name = SOURCE
 
     def __init__(
-        self, path: Path, attachments: Path, address_book: Path, normalise: Normalise, *, include_deleted: bool
+        self,
+        path: Path,
+        attachments: Path,
+        address_book: Path,
+        normalise: Normalise,
+        *,
+        book_is_named: bool,
+        include_deleted: bool,
     ) -> None:
         self._attachments = attachments
         self._include_deleted = include_deleted
         self._reading: Reading | None = None
         self._cards, self._problems = read_address_books(address_book)
+        if book_is_named and not self._cards and not self._problems:
+            self._problems = [f"There is no address book with names in {address_book}."]
         self._db = ChatDb(path)
         with ExitStack() as on_error:
             on_error.push(self._db)
@@ -101,6 +111,8 @@ class Messages:
         found = [*self._problems]
         if self._db.warning:
             found.append(self._db.warning)
+        if self._db.changed_meanwhile():
+            found.append(f"Messages wrote to {self._db.path} while it was read; collect again to be sure of all of it.")
         if self._reading:
             found += _warnings_of(self._reading, self._db.path)
         return found

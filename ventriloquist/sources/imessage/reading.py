@@ -14,7 +14,8 @@ from ventriloquist.sources.imessage.chatdb import ChatDb
 from ventriloquist.sources.imessage.chats import SOURCE
 from ventriloquist.sources.imessage.dates import sent_at
 from ventriloquist.sources.imessage.edits import Summary, read_summary
-from ventriloquist.sources.imessage.rows import Row, read_rows
+from ventriloquist.sources.imessage.rows import Light, Row, Rows
+from ventriloquist.sources.imessage.typedstream import TypedStreamError, text_of
 
 DELETED = "recently deleted"
 NO_CHAT = "in no chat"
@@ -43,6 +44,7 @@ class Reading:
         self.newest = 0
         self.files = Attachments(db, attachments)
         self._db = db
+        self._rows = Rows(db)
         self._chats = chats
         self._handles = handles
         self._include_deleted = include_deleted
@@ -60,22 +62,48 @@ class Reading:
 
     def messages(self, ledger: Ledger) -> Iterator[Message]:
         """Every message that is one; `ledger` counts each row as it is read."""
-        for row in read_rows(self._db):
-            sent = sent_at(row.date)
-            self.newest = max(self.newest, sent)
-            read = self._read(row, sent)
+        for light in self._rows.light():
+            sent = sent_at(light.date)
+            if sent > self.newest:
+                self.newest = sent
+            place = self._chat_of.at(light.number)
+            read = self._plain(light, sent, place) or self._read(self._rows.full(light.number), sent, place)
             if isinstance(read, str):
                 ledger.drop(read, sent)
             else:
                 ledger.keep(read.kind, sent)
                 yield read
 
-    def _read(self, row: Row, sent: int) -> Message | str:
+    def _plain(self, light: Light, sent: int, place: int | None) -> Message | None:
+        """The message of a row that is text and nothing else, as nearly all are; None for any other."""
+        number, guid, text, body, handle, service, _, is_from_me, thread, special = light
+        if special or place is None or place in self._to_myself or self._repeated or self.files.has(number):
+            return None
+        if body:
+            try:
+                text = text_of(body) or text
+            except TypedStreamError:
+                return None
+        if not text or not guid or OBJECT_SLOT in text or APP_SLOT in text:
+            return None
+        chat = self._chats[place]
+        sender = None if is_from_me else self._sender(handle, chat)
+        return Message(
+            guid, SOURCE, number, chat.guid, Kind.TEXT, bool(is_from_me), sent, sender, text, thread or None,
+            service=service or None,
+        )  # fmt: skip
+
+    def _sender(self, handle: int | None, chat: Chat) -> str | None:
+        sender = self._handles.get(handle or 0)
+        if sender is None and chat.kind is ChatKind.DM and len(chat.handles) == 1:
+            return chat.handles[0]
+        return sender
+
+    def _read(self, row: Row, sent: int, place: int | None) -> Message | str:
         """The message of a row, or the reason to leave it out."""
-        number, live = row.number, True
-        place = self._chat_of.at(number)
+        live = place is not None
         if place is None:
-            place, live = self._deleted_from.at(number), False
+            place = self._deleted_from.at(row.number)
             if place is None:
                 return NO_CHAT
         if not live and not self._include_deleted:
@@ -107,11 +135,6 @@ class Reading:
         unsent: bool = False,
     ) -> Message:
         mine = events.is_mine(row) if kind is Kind.EVENT else bool(row.is_from_me)
-        sender = None
-        if not mine:
-            sender = self._handles.get(row.handle or 0)
-            if sender is None and chat.kind is ChatKind.DM and len(chat.handles) == 1:
-                sender = chat.handles[0]
         return Message(
             guid=row.guid or f"{SOURCE}-{row.number}",
             source=SOURCE,
@@ -120,7 +143,7 @@ class Reading:
             kind=kind,
             is_from_me=mine,
             sent_at=sent,
-            sender_handle=sender,
+            sender_handle=None if mine else self._sender(row.handle, chat),
             text=text or None,
             reply_to=None if reaction else row.thread or None,
             reaction=reaction,
@@ -149,10 +172,7 @@ class Reading:
         found = self.files.of(row.number)
         summary = read_summary(row.summary)
         is_app = row.balloon is not None and not balloons.is_link(row.balloon)
-        if found or summary or is_app or row.balloon or row.subject or OBJECT_SLOT in raw or APP_SLOT in raw:
-            said = read_said(row, raw, found, summary, is_app=row.balloon is not None)
-        else:
-            said = Said(raw, ())
+        said = read_said(row, raw, found, summary, is_app=row.balloon is not None)
         if not readable:
             self.unreadable += 1
         unsent = bool(row.date_retracted) or bool(summary and summary.unsent)
@@ -184,7 +204,7 @@ class Reading:
         """What I sent in chats with myself, where Messages keeps everything twice: sent and received."""
         sent: Counter[tuple[object, ...]] = Counter()
         for place in self._to_myself:
-            sent.update(_content(row, place) for row in read_rows(self._db, sent_in=place))
+            sent.update(_content(row, place) for row in self._rows.sent_in(place))
         return sent
 
     def _is_copy(self, row: Row, place: int) -> bool:
