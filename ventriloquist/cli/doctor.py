@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 import sqlite3
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 
 from ventriloquist.faults import Exit
+from ventriloquist.settings import DescribeSettings
 from ventriloquist.workspace import Workspace
 
 PACKAGES = ("torch", "transformers", "peft", "textual", "google-genai", "llguidance")
@@ -45,7 +45,7 @@ def _checks(workspace: Workspace) -> Iterator[tuple[bool, str]]:
     free = shutil.disk_usage(next(folder for folder in (workspace.root, *workspace.root.parents) if folder.exists()))
     yield free.free > 2 << 30, f"{free.free / (1 << 30):.0f} GiB free for the workspace {workspace.root}"
     yield _messages(Path.home() / "Library" / "Messages" / "chat.db")
-    key = bool(os.environ.get("GEMINI_API_KEY"))
+    key = DescribeSettings.load(workspace).gemini_api_key.get_secret_value()
     yield True, "GEMINI_API_KEY is set" if key else "No GEMINI_API_KEY: photos and videos are named, not described"
 
 
