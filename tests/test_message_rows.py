@@ -159,15 +159,19 @@ def test_a_chat_with_oneself_is_kept_once(writer: ChatDbWriter) -> None:
     assert dropped(ledger) == {"second copy in a chat with yourself": 3, "empty": 1}
 
 
-def test_a_friend_named_once_as_my_address_is_not_me(writer: ChatDbWriter) -> None:
-    maya = writer.handle(MAYA)
-    chat = writer.chat(maya)
+def test_a_friend_whom_rows_name_as_my_address_is_not_me(writer: ChatDbWriter) -> None:
+    maya, mail = writer.handle(MAYA), writer.handle("alex@example.com")
+    chat = writer.chat(maya, last_addressed_handle=MAYA)
     for text in ("a", "b", "c"):
         writer.message(chat, text, maya, destination_caller_id="+12025550199")
-    writer.message(chat, "d", destination_caller_id=MAYA)
+        writer.message(chat, "sent", destination_caller_id=MAYA)
+        writer.message(chat, "sent", destination_caller_id=MAYA)
+    writer.message(chat, "d", maya, destination_caller_id=MAYA)
+    writer.chat(mail, account_login="E:Alex@Example.com")
+    writer.chat(maya, account_login="E:", last_addressed_handle="P:+12025550188")
     loaded = CollectSettings.load(Workspace.at(writer.folder), db=writer.close())
     with open_source(loaded, normaliser("US")) as source:
-        assert source.my_handles() == {"+12025550199"}
+        assert source.my_handles() == {"+12025550199", "alex@example.com", "+12025550188"}
 
 
 def test_members_of_a_chat_that_lists_none(writer: ChatDbWriter) -> None:

@@ -48,23 +48,27 @@ def read_people(db: ChatDb, normalise: Normalise) -> People:
 def _my_handles(db: ChatDb, handles: dict[int, str], normalise: Normalise) -> set[str]:
     """The addresses that messages came to and went from.
 
-    One that also takes part in chats is mine only if more messages name it as mine than it sent: then it is a chat
-    with myself.
+    One that also takes part in chats is mine only if it is an account, or if at least as many messages came to it
+    as it sent: then it is a chat with myself, and not a friend whom some row names by mistake.
     """
     named: Counter[str] = Counter()
+    received: Counter[str] = Counter()
     if "destination_caller_id" in db.columns("message"):
-        query = "SELECT CAST(destination_caller_id AS TEXT), count(*) FROM message GROUP BY 1"
-        for address, rows in db.rows(query):
+        query = "SELECT CAST(destination_caller_id AS TEXT), is_from_me <> 0, count(*) FROM message GROUP BY 1, 2"
+        for address, is_from_me, rows in db.rows(query):
             if address:
                 named[normalise(_bare(address))] += rows
-    others = set(handles.values())
-    sent = _rows_sent(db, handles) if others & set(named) else Counter()
-    mine = {address for address, rows in named.items() if rows >= sent[address]}
-    logins: set[str] = set()
+                received[normalise(_bare(address))] += 0 if is_from_me else rows
+    accounts: set[str] = set()
     columns = db.query("chat", ("last_addressed_handle:TEXT", "account_login:TEXT"))
-    for row in db.rows(f"SELECT DISTINCT {columns} FROM chat"):  # noqa: S608 - our names
-        logins |= {normalise(_bare(address)) for address in row if address and _bare(address)}
-    return mine | (logins - others)
+    for last, login in db.rows(f"SELECT DISTINCT {columns} FROM chat"):  # noqa: S608 - our names
+        if login and _bare(login) != login and _bare(login):
+            accounts.add(normalise(_bare(login)))
+        named.update(normalise(_bare(address)) for address in (last, login) if address and _bare(address))
+    others = set(handles.values()) - accounts
+    sent = _rows_sent(db, handles) if others & set(received) else Counter()
+    mine = {address for address in named if address not in others or 0 < received[address] >= sent[address]}
+    return mine | accounts
 
 
 def _rows_sent(db: ChatDb, handles: dict[int, str]) -> Counter[str]:
