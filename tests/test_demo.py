@@ -125,6 +125,24 @@ def test_each_feature_is_there(sample: demo.Sample) -> None:
     assert all(700_000_000 * 10**9 < date < 803_300_000 * 10**9 for date in dates)
 
 
+def test_runs_name_their_files_mentions_and_transcripts(sample: demo.Sample) -> None:
+    bodies = [body for (body,) in rows(sample.chat_db, "SELECT attributedBody FROM message") if body]
+    named = {key: sum(key.encode() in body for body in bodies) for key in (
+        "__kIMMentionConfirmedMention", "IMAudioTranscription", "__kIMLinkAttributeName",
+        "__kIMFileTransferGUIDAttributeName", "__kIMDataDetectedAttributeName",
+    )}  # fmt: skip
+    assert all(named.values()), named
+    assert named["__kIMMentionConfirmedMention"] == sample.marks["mentions"]
+    mentions = [body for body in bodies if b"__kIMMentionConfirmedMention" in body]
+    assert all(b"+1202555" in body or b"@example.com" in body for body in mentions)
+    query = "SELECT attributedBody, a.guid FROM message m JOIN message_attachment_join j ON j.message_id = m.ROWID"
+    query += " JOIN attachment a ON a.ROWID = j.attachment_id WHERE NOT hide_attachment AND NOT is_sticker"
+    query += " AND message_summary_info IS NULL"
+    attached = rows(sample.chat_db, query)
+    assert attached
+    assert all(guid.encode() in body and OBJECT_SLOT in text_of(body) for body, guid in attached)
+
+
 def test_edits_and_unsends_keep_their_history(sample: demo.Sample) -> None:
     query = "SELECT message_summary_info, attributedBody FROM message WHERE message_summary_info IS NOT NULL"
     edited, unsent, partly = 0, 0, 0

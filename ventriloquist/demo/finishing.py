@@ -31,11 +31,11 @@ def finish(stage: Stage, rng: random.Random) -> None:
 
 
 def _began_over_sms(stage: Stage) -> None:
-    """The first part was held over SMS, which knows no tapbacks and no replies; no file was sent by it."""
+    """The first part was held over SMS, which knows no tapbacks, no replies and no previews."""
     posts = stage.script.posts
     switch = next(number for number, post in enumerate(posts) if post.fate == "two chats")
     for post in posts[:switch]:
-        post.service, post.tapbacks, post.reply_to = SMS, [], None
+        post.service, post.tapbacks, post.reply_to, post.link = SMS, [], None, None
 
 
 def _change(post: Post, rng: random.Random) -> None:

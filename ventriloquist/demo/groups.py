@@ -5,7 +5,7 @@ from __future__ import annotations
 from ventriloquist.demo.cast import CAST
 from ventriloquist.demo.dialogue import HOUR, Plan, Stage
 from ventriloquist.demo.people import prefers
-from ventriloquist.demo.screenplay import DAYS, INLINE_RATE, LISTS, TIMES
+from ventriloquist.demo.screenplay import DAYS, INLINE_RATE, LISTS, TIMES, two_foods
 from ventriloquist.demo.script import Post
 
 NUMBERS = ("nobody", "one", "two", "three", "four", "five", "six")
@@ -40,7 +40,7 @@ def who_is_in(s: Stage) -> None:
 def vote(s: Stage) -> None:
     """Pizza or tacos? The one that more people like better wins."""
     host, *others = s.rng.sample(s.everyone, len(s.everyone))
-    one, other = s.rng.sample(CAST[host].foods, 2)
+    one, other = two_foods(s.rng, CAST[host].foods)
     values = {"one": one, "other": other, "day": s.rng.choice(DAYS)}
     ask = s.say(host, "{one} or {other}( tonight| this time| on {day}|)?", values=values)
     votes = [prefers(CAST[host].foods, one, other)]
@@ -63,7 +63,7 @@ def mention(s: Stage) -> None:
     text = " ".join(s.speakers[a].say(f"@{b} can you bring {{item}}( on {{day}}|)?", values, {}))
     at = text.lower().find(f"@{b.lower()}")
     text = text[:at] + f"@{b}" + text[at + 1 + len(b) :]
-    s.post(Post(a, text, mention=b))
+    s.post(Post(a, text, mention=b, mention_handle=CAST[b].email or CAST[b].phone))
     s.say(b, "[yes] {item}( noted| it is| and {my.drink}|)", values=values, mood="plan")
 
 

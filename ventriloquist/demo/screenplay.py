@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -155,11 +156,24 @@ def _new_plan(stage: Stage, host: str) -> Plan:
     return Plan(what, rng.choice(MEETINGS[what]), rng.choice(CAST[host].facts["spot"]), rng.choice(DAYS))
 
 
+def two_foods(rng: random.Random, ranking: tuple[str, ...]) -> list[str]:
+    """Two foods to choose from: often the old question, often one that the person loves, else any two."""
+    chance = rng.random()
+    if chance < 0.3:
+        pair = ["pizza", "tacos"]
+    elif chance < 0.7:
+        pair = [ranking[0], rng.choice(ranking[1:])]
+    else:
+        pair = rng.sample(ranking, 2)
+    rng.shuffle(pair)
+    return pair
+
+
 def _props(stage: Stage, plan: Plan, cast: Mapping[str, str]) -> dict[str, str]:
     """Everything a template of the scene may name."""
     rng = stage.rng
     values = {name: rng.choice(choices) for name, choices in LISTS.items()}
-    values["one"], values["other"] = rng.sample(CAST[cast["b"]].foods, 2)
+    values["one"], values["other"] = two_foods(rng, CAST[cast["b"]].foods)
     values["shade"], values["tint"] = rng.sample(CAST[cast["b"]].colors, 2)
     values["lost"] = rng.choice(tuple(LOST))
     values["where"] = LOST[values["lost"]]
