@@ -131,7 +131,11 @@ def _ffmpeg(source: list[str], codec: list[str], container: str, stdin: bytes = 
     with tempfile.TemporaryDirectory(prefix="ventriloquist-") as folder:
         made = Path(folder) / f"made.{container}"
         exact = ["-threads", "1", "-fflags", "+bitexact", "-flags", "+bitexact", "-map_metadata", "-1"]
-        quiet = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin" if not stdin else "-y"]
+        try:
+            program = imageio_ffmpeg.get_ffmpeg_exe()
+        except RuntimeError as error:
+            raise Fault("The sample needs ffmpeg: install it, or reinstall imageio-ffmpeg.") from error
+        quiet = [program, "-v", "error", "-nostdin" if not stdin else "-y"]
         done = subprocess.run([*quiet, *source, *codec, *exact, str(made)], input=stdin, capture_output=True)
         if done.returncode:
             raise Fault(f"ffmpeg could not make the sample's {container} file (exit code {done.returncode}).")

@@ -90,4 +90,4 @@ def _pull_back(posts: list[Post]) -> None:
 
 def oldest_style_until() -> int:
     """The Apple time before which bodies are written the way older systems wrote them."""
-    return apple_time(FIRST + timedelta(days=25))
+    return apple_time(FIRST + timedelta(days=45))
