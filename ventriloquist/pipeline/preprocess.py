@@ -20,6 +20,9 @@ from ventriloquist.windows.build import Window, cut_windows, split_by_time
 from ventriloquist.windows.lines import quote
 from ventriloquist.windows.render import Entry, entries_of
 
+NOBODY = "Unknown"
+"""Who speaks where the source does not say."""
+
 
 def preprocess(settings: PreprocessSettings, workspace: Any, run: Run) -> dict[str, Any]:
     """Write the windows and, last, a report of what they were made from. The same store gives the same bytes."""
@@ -73,7 +76,8 @@ def conversation_entries(store: Store, conversation: Conversation, people: dict[
     """Everything said in a conversation, as entries."""
 
     def name_of(message: Message) -> str:
-        return people[store.person_of(message)].name
+        person = people.get(store.person_of(message))
+        return person.name if person else NOBODY
 
     return entries_of(store.messages(conversation.id), name_of, words)
 

@@ -17,8 +17,8 @@ from ventriloquist.windows.lines import split_lines
 from ventriloquist.workspace import Workspace
 
 TINY = "tiny"
-EPOCHS = {True: 4.0, False: 3.0}
-LEARNING_RATE = {True: 3e-3, False: 2e-4}
+EPOCHS = {True: 8.0, False: 3.0}
+LEARNING_RATE = {True: 6e-3, False: 2e-4}
 VALIDATION_WINDOWS = 32
 _NOT_OF_THE_MODEL = {"name", "resume", "fresh", "threads", "device", "save_steps", "validate_steps"}
 
