@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def generator(learnt: Workspace) -> Generator:
     loaded = load(checkpoint.find(learnt, ""), "cpu", 1)
-    return Generator(loaded.model, loaded.tokenizer, loaded.device, seed=1)
+    return Generator(loaded.model, loaded.tokenizer, loaded.device, loaded.description.max_tokens, seed=1)
 
 
 def context(*names: str, texts: tuple[str, ...] = ("hey", "what are you up to tonight?")) -> list[str]:
@@ -112,8 +112,8 @@ def test_cancelling_leaves_the_cache_sound(generator: Generator) -> None:
 
 
 def test_a_long_line_is_cut_and_closed() -> None:
-    tokenizer = tiny.build_tokenizer([line for line in context("Ann", "Me")], 400)
-    babbling = Generator(tiny.build_model(len(tokenizer), 32, 1, 3), tokenizer, CPU, seed=1)
+    tokenizer = tiny.build_tokenizer(context("Ann", "Me"), 400)
+    babbling = Generator(tiny.build_model(len(tokenizer), 32, 1, 3), tokenizer, CPU, 2048, seed=1)
     for limit in (10, 30, 60):
         line = written(babbling, context("Ann", "Me"), ["Ann"], Sampling(temperature=1.5, max_tokens=limit), [])
         assert line.name == "Ann" and read(write(line)) == line
@@ -125,3 +125,10 @@ def test_nothing_is_read_twice(generator: Generator) -> None:
     assert generator.prefill(said) == 0
     said.append(write(Line("Me", "<1m", None, "text", "and then?")))
     assert generator.prefill(said) == len(generator.lines.encode(said[-1]))
+
+
+def test_a_context_too_long_for_the_model_is_cut_from_the_left(generator: Generator) -> None:
+    said = context("Maya", "Me", texts=("x " * 200_000, *("hello there " * 40 for _ in range(200))))
+    line = written(generator, said, ["Maya"], Sampling(max_tokens=30), [])
+    assert line.name == "Maya" and len(generator._ids) <= generator.max_tokens
+    assert written(generator, context("Maya", "Me", texts=("y" * 500_000,)), ["Maya"], Sampling(max_tokens=30), [])

@@ -10,10 +10,10 @@ import pytest
 from tests.hostile import hostile_strings
 from ventriloquist.model import tiny
 from ventriloquist.model.tokens import LineTokenizer, field_of_tokens, pack, shuffled
-from ventriloquist.windows.lines import DELTAS, Header, Line, split_lines, write
+from ventriloquist.windows.lines import DELTAS, Header, Line, read, split_lines, write
 
 NAMES = ("Ann", "Ben", 'Zoë "Z" O\'Neil')
-WORDS = "hey what are you up to tonight lol nothing much pizza at seven? omg yes!! 😂".split()
+WORDS = ["hey", "what", "are you", "up to", "tonight", "lol", "pizza", "at seven?", "omg", "yes!!", "😂"]
 
 
 def window(count: int) -> str:
@@ -24,7 +24,7 @@ def window(count: int) -> str:
             DELTAS[i % 6],
             "hey" if i % 4 == 0 else None,
             "text",
-            " ".join(WORDS[i % 5 : i % 5 + 1 + i % 9]),
+            " ".join(WORDS[i % 5 : i % 5 + 1 + i % 7]),
         )
         for i in range(count)
     ]
@@ -79,7 +79,7 @@ def test_a_long_window_loses_lines_from_the_left_and_keeps_its_targets(lines: Li
     parts = split_lines(text)
     whole = lines.window(text, 3, 10_000)
     assert whole is not None
-    for limit in range(60, len(whole.ids), 37):
+    for limit in range(240, len(whole.ids), 37):
         short = lines.window(text, 3, limit)
         assert short is not None and len(short.ids) <= limit
         read = lines.tokenizer.decode(short.ids)
@@ -89,6 +89,19 @@ def test_a_long_window_loses_lines_from_the_left_and_keeps_its_targets(lines: Li
         assert kept[1:] == parts[len(parts) - len(kept) + 1 :]
         assert '"delta": "<1m"' in kept[0]
     assert lines.window(text, 3, 20) is None
+
+
+def test_a_line_too_long_by_itself_is_cut_and_its_neighbours_are_learnt(lines: LineTokenizer) -> None:
+    before, after = (write(Line("Ann", "<1m", None, "text", word)) for word in ("before", "after"))
+    long = write(Line("Ben", "<5m", None, "text", "omg 😂 yes " * 4000))
+    found = lines.window(split_lines(window(3))[0] + before + long + after, 3, 2000)
+    assert found is not None and len(found.ids) <= 2000
+    _, *parts = split_lines(lines.tokenizer.decode(found.ids))
+    assert [parts[0], parts[2]] == [before, after]
+    cut = read(parts[1])
+    assert isinstance(cut, Line) and cut.name == "Ben" and ("omg 😂 yes " * 4000).startswith(cut.text)
+    learnt = lines.tokenizer.decode(found.ids[found.target])
+    assert learnt.count('"}\n') == 2, "where the cut is was not learnt"
 
 
 def test_rows_keep_every_target_and_split_no_window(lines: LineTokenizer) -> None:

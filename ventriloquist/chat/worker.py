@@ -72,7 +72,9 @@ class Server:
         from ventriloquist.model.load import load
 
         loaded = load(Path(request["folder"]), request["device"], request["threads"])
-        self._generator = Generator(loaded.model, loaded.tokenizer, loaded.device, request["seed"])
+        self._generator = Generator(
+            loaded.model, loaded.tokenizer, loaded.device, loaded.description.max_tokens, request["seed"]
+        )
         description = loaded.description
         return {
             "kind": "ready",

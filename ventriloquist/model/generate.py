@@ -15,9 +15,11 @@ import torch
 from transformers import DynamicCache
 
 from ventriloquist.model.grammar import Constraint, Grammars
-from ventriloquist.model.tokens import LineTokenizer
+from ventriloquist.model.tokens import LONGEST_SHARE, LineTokenizer
 from ventriloquist.windows.lines import Line, LineError, read
 from ventriloquist.windows.partial import PartialLine
+
+KNOWN_LINES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,11 @@ class _Draft:
 class Generator:
     """One model with its cache."""
 
-    def __init__(self, model: Any, tokenizer: Any, device: torch.device, seed: int | None = None) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, device: torch.device, max_tokens: int, seed: int | None = None
+    ) -> None:
         self.model = model
+        self.max_tokens = max_tokens
         self.tokenizer = tokenizer
         self.device = device
         self.lines = LineTokenizer(tokenizer)
@@ -92,12 +97,13 @@ class Generator:
         """
         started = time.perf_counter()
         cost = Cost()
+        longest = min(sampling.max_tokens, self.max_tokens // LONGEST_SHARE)
         ids = self._context_ids(context)
         cost.read = self._sync(ids[:-1])
         constraint = self.grammars.line(names, replies)
         draft = _Draft()
         pending = [ids[-1]]
-        while not draft.partial.complete and len(draft.ids) < sampling.max_tokens:
+        while not draft.partial.complete and len(draft.ids) < longest:
             if cancelled():
                 return
             forced = constraint.forced()
@@ -119,13 +125,16 @@ class Generator:
         yield Piece("line", (line, cost))
 
     def _context_ids(self, context: Sequence[str]) -> list[int]:
-        new = [line for line in context if line not in self._encoded]
-        if len(self._encoded) > 4096:
-            self._encoded, new = {}, list(context)
+        """The ids of a context, cut from the left to what the model can read before another line."""
+        if len(self._encoded) > KNOWN_LINES:
+            self._encoded.clear()
+        new = [line for line in dict.fromkeys(context) if line not in self._encoded]
         self._encoded.update(zip(new, self.lines.encode_lines(new), strict=True))
+        room = self.max_tokens - max(self.max_tokens // LONGEST_SHARE, 1)
+        fitted = self.lines.fit(context, [self._encoded[line] for line in context], room)
         if not self.lines.by_line:
-            return [*self.lines.lead, *self.lines.encode("".join(context))]
-        return [*self.lines.lead, *(token for line in context for token in self._encoded[line])]
+            return [*self.lines.lead, *self.lines.encode("".join(line.text for line in fitted))]
+        return [*self.lines.lead, *(token for line in fitted for token in line.ids)]
 
     def _sync(self, ids: Sequence[int]) -> int:
         """Make the cache hold exactly `ids`."""

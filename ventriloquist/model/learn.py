@@ -160,6 +160,7 @@ def fit(
 
     train.fit(
         learner.model,
+        tokenizer,
         plan.rows,
         out=out,
         run=run,

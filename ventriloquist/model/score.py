@@ -72,7 +72,7 @@ class Scorer:
         ids = self._context(context, room)
         output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=True, logits_to_keep=1)
         results = []
-        for variant, (line, fields) in zip(variants, encoded, strict=True):
+        for line, fields in encoded:
             cache = output.past_key_values
             tail = torch.tensor([line], device=self.device)
             logits = output.logits[0].float()
@@ -82,20 +82,12 @@ class Scorer:
                 cache.crop(-(len(line) - 1))
             nats = functional.cross_entropy(logits, tail[0], reduction="none")
             results.append((fields, nats.tolist()))
-            assert variant.endswith("\n")
         return results
 
     def _context(self, lines: Sequence[str], room: int) -> list[int]:
         """Header and as many of the latest lines as fit."""
-        header, *body = self.lines.encode_lines(lines)
-        room -= len(header) + len(self.lines.lead)
-        kept: list[list[int]] = []
-        for line in reversed(body):
-            room -= len(line)
-            if room < 0:
-                break
-            kept.append(line)
-        return [*self.lines.lead, *header, *(token for line in reversed(kept) for token in line)]
+        fitted = self.lines.fit(lines, self.lines.encode_lines(lines), room)
+        return [*self.lines.lead, *(token for line in fitted for token in line.ids)]
 
     def _encode(self, line: str) -> tuple[list[int], list[str]]:
         encoded = self.tokenizer(line, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)

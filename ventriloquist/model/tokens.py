@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ventriloquist.windows.lines import DELTAS, Line, quote, split_lines, write
+from ventriloquist.windows.lines import DELTAS, KEYS, Line, quote, read, split_lines, write
 
 Ids = npt.NDArray[np.int32]
+
+LONGEST_SHARE = 4
+"""A line may take this part of a window at most."""
 
 _PROBE = (
     Line('Ann "B" O\'Neil', "<1m", None, "text", 'so (ok) "yes"!! 😂 \\ {x}\tü'),
@@ -31,6 +34,15 @@ class TokenWindow:
 
     ids: Ids
     target: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLine:
+    """A line as it stands in a window: its text, its ids, and how many of these are as its writer left them."""
+
+    text: str
+    ids: list[int]
+    true: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,44 +83,73 @@ class LineTokenizer:
         return ids
 
     def window(self, text: str, targets: int, max_tokens: int) -> TokenWindow | None:
-        """A window of at most `max_tokens`; lines that do not fit are dropped from the left of its context.
-
-        None if not even the header and the last line fit. The delta of a window's first line is never learnt:
-        it is `<1m` by rule, whatever came before.
-        """
-        return self.assemble(split_lines(text), self.encode_lines(split_lines(text)), targets, max_tokens)
+        """A window of at most `max_tokens`; see `assemble`."""
+        lines = split_lines(text)
+        return self.assemble(lines, self.encode_lines(lines), targets, max_tokens)
 
     def assemble(
         self, lines: Sequence[str], ids: Sequence[Sequence[int]], targets: int, max_tokens: int
     ) -> TokenWindow | None:
-        """`window`, for lines whose ids are known."""
-        header, body = ids[0], ids[1:]
-        room = max_tokens - len(self.lead) - len(header)
-        kept = 0
-        for line in reversed(body):
-            if len(line) > room:
-                break
-            room -= len(line)
-            kept += 1
-        if not kept:
-            return None
-        dropped = len(body) - kept
-        flat = [*self.lead, *header]
+        """A window from its lines, header first, and their ids; None if nothing that bears loss fits.
+
+        The delta of a window's first line is never learnt: it is `<1m` by rule, whatever came before. Nor is where
+        a line was cut that is too long by itself.
+        """
+        fitted = self.fit(lines, ids, max_tokens)
+        flat = [*self.lead, *fitted[0].ids]
         target = [False] * len(flat)
-        first_target = len(body) - targets
-        for index in range(dropped, len(body)):
-            line_ids = list(body[index])
-            if index == dropped and dropped:
-                line_ids = self.encode(_with_first_delta(lines[index + 1]))
-            bears = [index >= first_target] * len(line_ids)
-            if index == dropped:
-                for position in self._delta_positions(lines[index + 1], line_ids):
+        for number, line in enumerate(fitted[1:]):
+            bears = [len(fitted) - 1 - number <= targets and index < line.true for index in range(len(line.ids))]
+            if number == 0:
+                for position in self._delta_positions(line.text, line.ids):
                     bears[position] = False
-            flat += line_ids
+            flat += line.ids
             target += bears
         if not any(target):
             return None
         return TokenWindow(np.array(flat, np.int32), np.array(target, np.bool_))
+
+    def fit(self, lines: Sequence[str], ids: Sequence[Sequence[int]], max_tokens: int) -> list[FittedLine]:
+        """The header and as many of the last lines as fit into `max_tokens`.
+
+        Lines are dropped from the left, and the one that is then first says `<1m`. A line of more than a quarter of
+        `max_tokens` is cut in its text and closed.
+        """
+        header = FittedLine(lines[0], list(ids[0]), len(ids[0]))
+        room = max_tokens - len(self.lead) - len(header.ids)
+        kept: list[FittedLine] = []
+        for text, line_ids in zip(reversed(lines[1:]), reversed(ids[1:]), strict=True):
+            line = FittedLine(text, list(line_ids), len(line_ids))
+            if len(line.ids) > max_tokens // LONGEST_SHARE:
+                line = self._cut(line, max_tokens // LONGEST_SHARE)
+            if len(line.ids) > room:
+                break
+            room -= len(line.ids)
+            kept.append(line)
+        kept.reverse()
+        if kept and len(kept) < len(lines) - 1:
+            first = _with_first_delta(kept[0].text)
+            if first != kept[0].text:
+                first_ids = self.encode(first)
+                kept[0] = FittedLine(first, first_ids, len(first_ids) - len(kept[0].ids) + kept[0].true)
+        return [header, *kept]
+
+    def _cut(self, line: FittedLine, limit: int) -> FittedLine:
+        """The line with its text cut so that it has at most `limit` tokens; learnt only as far as it is as it was."""
+        parsed = read(line.text)
+        assert isinstance(parsed, Line)
+        low, high = 0, min(len(parsed.text), limit * 16)
+        cut, ids = line.text, line.ids
+        while low < high:
+            middle = (low + high + 1) // 2
+            attempt = write(replace(parsed, text=parsed.text[:middle]))
+            attempt_ids = self.encode(attempt)
+            if len(attempt_ids) <= limit:
+                low, cut, ids = middle, attempt, attempt_ids
+            else:
+                high = middle - 1
+        pairs = enumerate(zip(ids, line.ids, strict=False))
+        return FittedLine(cut, ids, next((index for index, (a, b) in pairs if a != b), len(ids)))
 
     def _delta_positions(self, line: str, ids: Sequence[int]) -> range:
         """Which of a line's tokens hold its delta: found by what differs from the line with another delta."""
@@ -178,8 +219,6 @@ def field_of_tokens(line: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
 
 def _field_spans(line: str) -> list[tuple[str, int, int]]:
     """Where each value stands in a canonical line, without its quotes."""
-    from ventriloquist.windows.lines import KEYS, read
-
     parsed = read(line)
     assert isinstance(parsed, Line)
     spans = []

@@ -129,6 +129,7 @@ class Reporter(TrainerCallback):
 
 def fit(
     model: Any,
+    tokenizer: Any,
     rows: Sequence[Row],
     *,
     out: Path,
@@ -176,6 +177,7 @@ def fit(
         out=out,
         describe=describe,
         model=model,
+        processing_class=tokenizer,
         args=arguments,
         train_dataset=Rows(rows),
         data_collator=collate,
