@@ -53,6 +53,26 @@ class DiskFull(Fault):
     """The disk (or the user's quota) has no room left; what was there before is intact."""
 
 
+def unforeseen(error: BaseException, doing: str) -> Fault:
+    """The fault that any exception means while `doing`; one that nobody foresaw is told by its kind and place only,
+    since its message may hold what someone wrote."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error, doing)
+    return Fault(f"{doing[:1].upper()}{doing[1:]} failed: {_place(error)}.")
+
+
+def _place(error: BaseException) -> str:
+    import traceback
+    from pathlib import Path
+
+    frames = traceback.extract_tb(error.__traceback__)
+    here = next((frame for frame in reversed(frames) if "ventriloquist" in frame.filename), None)
+    where = f" at {Path(here.filename).name}:{here.lineno}" if here else ""
+    return f"{type(error).__name__}{where}"
+
+
 def from_os_error(error: OSError, doing: str) -> Fault:
     """The fault that an `OSError` means while `doing` (a phrase such as "writing the windows")."""
     import errno

@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
+import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 from ventriloquist.faults import Busy, from_os_error
 
 _held: dict[Path, dict[str, Any]] = {}
+_FLOCK = "hhqqi" if sys.platform == "linux" else "qqihh"
+"""C's `struct flock`: type, whence, start, length, pid on Linux; start, length, pid, type, whence on BSD and macOS."""
 
 
 @contextlib.contextmanager
@@ -31,8 +35,11 @@ def hold(path: Path, what: str) -> Iterator[None]:
         raise _busy(path) from None
     _held[path] = {"pid": os.getpid(), "what": what}
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_held[path]).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(_held[path]).encode(), 0)
+        except OSError as error:
+            raise from_os_error(error, f"locking {path.name}") from error
         yield
     finally:
         del _held[path]
@@ -52,10 +59,12 @@ def holder_of(path: Path) -> dict[str, Any]:
     if path in _held:
         return _held[path]
     try:
-        holder = json.loads(path.read_text() or "{}")
+        holder = json.loads(path.read_bytes() or b"{}")
     except (OSError, ValueError):
-        return {}
-    return holder if isinstance(holder, dict) else {}
+        holder = {}
+    found = holder if isinstance(holder, dict) else {}
+    process = _owner(path)
+    return {**found, "pid": process} if process else found
 
 
 def is_locked(path: Path) -> bool:
@@ -64,16 +73,23 @@ def is_locked(path: Path) -> bool:
     Never opens a lock that this process holds: closing any descriptor of a file drops all of a process's POSIX
     locks on it.
     """
-    if path in _held:
-        return True
+    return path in _held or _owner(path) is not None
+
+
+def _owner(path: Path) -> int | None:
+    """The process that holds the lock file, if another than this one does.
+
+    It asks and does not try, since a trial would hold the lock for a moment and turn away whoever comes just then.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
+    ours = (fcntl.F_WRLCK, os.SEEK_SET)
+    question = (*ours, 0, 0, 0) if sys.platform == "linux" else (0, 0, 0, *ours)
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        answer = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(_FLOCK, *question)))
     finally:
         os.close(descriptor)
-    return False
+    kind, process = (answer[0], answer[4]) if sys.platform == "linux" else (answer[3], answer[2])
+    return None if kind == fcntl.F_UNLCK else int(process)

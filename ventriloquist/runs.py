@@ -25,16 +25,17 @@ from types import FrameType
 from typing import Any
 
 from ventriloquist import __version__
-from ventriloquist.faults import Exit, Fault, Stopped, UsageFault, from_os_error
+from ventriloquist.faults import Exit, Fault, Stopped, UsageFault, from_os_error, unforeseen
 from ventriloquist.files import write_whole
 from ventriloquist.locks import hold, holder_of, is_locked
+from ventriloquist.runevents import TAIL_BYTES, Event, read_events, tail
 from ventriloquist.workspace import Workspace
 
-Event = dict[str, Any]
-"""`{"t", "kind", ...}`; kind is phase (name), progress (done, total, unit), metric (step, values),
-note (level, text) or end (status, error, exit, makes)."""
+__all__ = [
+    "TAIL_BYTES", "Event", "Run", "RunInfo", "find_run", "list_runs", "new_folder", "perform", "read_events", "resume",
+    "start", "stop", "tail",
+]  # fmt: skip
 
-TAIL_BYTES = 64 * 1024
 PROGRESS_SECONDS = 0.2
 RUN_VARIABLE = "VENTRILOQUIST_RUN"
 RESUMES_VARIABLE = "VENTRILOQUIST_RESUMES"
@@ -52,6 +53,7 @@ class Run:
         self._events = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._progress_due = 0.0
         self._pending: Event | None = None
+        self._torn = False
 
     def phase(self, name: str) -> None:
         """A new part of the work begins."""
@@ -101,9 +103,17 @@ class Run:
 
     def _emit(self, event: Event) -> None:
         event = {"t": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}
-        os.write(self._events, (json.dumps(event, ensure_ascii=True) + "\n").encode())
+        self._write(json.dumps(event, ensure_ascii=True).encode() + b"\n")
         if self._paint:
             self._paint(event)
+
+    def _write(self, line: bytes) -> None:
+        """Append a line; one that a full disk cut short is ended before the next, so that only it is lost."""
+        rest = b"\n" + line if self._torn else line
+        while rest:
+            written = os.write(self._events, rest)
+            self._torn, rest = True, rest[written:]
+        self._torn = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +147,22 @@ def perform(
     where it happened and keeps the message text out. stdout and stderr go to the run's `output.log` meanwhile.
     """
     workspace.prepare()
-    with hold(workspace.lock, stage):
-        folder = _folder_for(workspace, stage)
-        _describe(folder, stage, settings, argv)
-        with hold(folder / "lock", stage), _output_to(folder / "output.log"):
-            run = Run(folder, stage, paint)
-            try:
-                with _signals(run):
-                    return _guarded(function, settings, workspace, run)
-            finally:
-                run.close()
+    try:
+        with hold(workspace.lock, stage):
+            folder = _folder_for(workspace, stage)
+            _describe(folder, stage, settings, argv)
+            with hold(folder / "lock", stage), _output_to(folder / "output.log"):
+                return _as_run(function, settings, workspace, Run(folder, stage, paint))
+    except OSError as error:
+        raise from_os_error(error, "starting the run") from None
+
+
+def _as_run(function: StageFunction, settings: Any, workspace: Workspace, run: Run) -> Mapping[str, Any]:
+    try:
+        with _signals(run):
+            return _guarded(function, settings, workspace, run)
+    finally:
+        run.close()
 
 
 def _guarded(function: StageFunction, settings: Any, workspace: Workspace, run: Run) -> Mapping[str, Any]:
@@ -163,12 +179,12 @@ def _guarded(function: StageFunction, settings: Any, workspace: Workspace, run: 
     except OSError as error:
         _log_traceback(error)
         raise _ended(run, "failed", from_os_error(error, f"the {run.stage} run")) from None
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         # Whatever a stage did not foresee ends the run as failed; the message may hold private text, so only
         # the kind of error and its place are told.
         _log_traceback(error)
-        told = Fault(f"{run.stage} failed: {_place(error)}. See {run.folder / 'output.log'}.")
-        raise _ended(run, "failed", told) from None
+        told = str(unforeseen(error, run.stage)).removesuffix(".")
+        raise _ended(run, "failed", Fault(f"{told}. See {run.folder / 'output.log'}.")) from None
 
 
 def _ended(run: Run, status: str, fault: Fault) -> Fault:
@@ -177,12 +193,6 @@ def _ended(run: Run, status: str, fault: Fault) -> Fault:
     except OSError:
         sys.stderr.write(f"{fault}\n")  # not even the last event fits on the disk
     return fault
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    here = next((frame for frame in reversed(frames) if "ventriloquist" in frame.filename), frames[-1])
-    return f"{type(error).__name__} at {Path(here.filename).name}:{here.lineno}"
 
 
 def _log_traceback(error: BaseException) -> None:
@@ -285,7 +295,7 @@ def start(workspace: Workspace, stage: str, argv: Sequence[str], resumes: str | 
     environment = dict(os.environ, **{RUN_VARIABLE: folder.name})
     if resumes:
         environment[RESUMES_VARIABLE] = resumes
-    command = [sys.executable, "-m", "ventriloquist", "--workspace", str(workspace.root), *argv]
+    command = [sys.executable, "-P", "-m", "ventriloquist", "--workspace", str(workspace.root), *argv]
     with (folder / "output.log").open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment
@@ -346,7 +356,9 @@ def stop(run: RunInfo) -> None:
     """Ask a living run to save and end (SIGTERM to its process group, or to it alone if it leads none)."""
     if not is_locked(run.folder / "lock"):
         raise UsageFault(f"{run.id} is not running.")
-    process = int(holder_of(run.folder / "lock")["pid"])
+    process = holder_of(run.folder / "lock").get("pid")
+    if not isinstance(process, int):
+        raise UsageFault(f"{run.id} has just ended.")
     with contextlib.suppress(ProcessLookupError):
         if os.getpgid(process) == process:
             os.killpg(process, signal.SIGTERM)
@@ -359,32 +371,3 @@ def resume(workspace: Workspace, run: RunInfo) -> str:
     if run.alive:
         raise UsageFault(f"{run.id} is still running; watch it with: ventriloquist runs watch {run.id}.")
     return start(workspace, run.stage, run.argv, resumes=run.id)
-
-
-def tail(folder: Path, offset: int = 0, limit: int = TAIL_BYTES) -> tuple[list[Event], int]:
-    """The whole events after byte `offset`, at most `limit` bytes of them, and the offset after them."""
-    try:
-        with (folder / "events.jsonl").open("rb") as file:
-            file.seek(offset)
-            chunk = file.read(limit)
-            while b"\n" not in chunk and (more := file.read(limit)):
-                chunk += more
-    except FileNotFoundError:
-        return [], offset
-    whole = chunk[: chunk.rfind(b"\n") + 1]
-    events = []
-    for line in whole.split(b"\n")[:-1]:
-        with contextlib.suppress(ValueError):  # torn by a full disk or a kill
-            events.append(json.loads(line))
-    return events, offset + len(whole)
-
-
-def read_events(folder: Path) -> list[Event]:
-    """All events of a run."""
-    events: list[Event] = []
-    offset = 0
-    while True:
-        more, after = tail(folder, offset)
-        if after == offset:
-            return events
-        events, offset = events + more, after

@@ -15,7 +15,7 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ventriloquist.faults import UsageFault
+from ventriloquist.faults import UsageFault, from_os_error
 from ventriloquist.workspace import Workspace
 
 MAIN: JsonDict = {"form": True}
@@ -44,6 +44,10 @@ class StageSettings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             raise UsageFault(_explain(error)) from None
+        except UnicodeDecodeError:
+            raise UsageFault(f"{workspace.env_file} is not UTF-8.") from None
+        except OSError as error:
+            raise from_os_error(error, f"reading {workspace.env_file}") from None
         finally:
             _current_toml.pop()
 
@@ -64,7 +68,9 @@ class StageSettings(BaseSettings):
         words = [cls.stage]
         for name, value in values.items():
             flag = name.replace("_", "-")
-            if isinstance(value, bool):
+            if name == "source" and value is not None:
+                words.insert(1, str(value))  # the one that is given without a flag
+            elif isinstance(value, bool):
                 words.append(f"--{flag}" if value else f"--no-{flag}")
             elif value is not None:
                 words += [f"--{flag}", str(value)]
@@ -104,6 +110,8 @@ def _toml_table(path: Path, name: str) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageFault(f"{path} is no valid TOML: {error}.") from None
+    except OSError as error:
+        raise from_os_error(error, f"reading {path}") from None
     unknown = set(document) - set(STAGES)
     if unknown:
         raise UsageFault(f"{path}: unknown table {', '.join(sorted(unknown))}; it may hold {', '.join(STAGES)}.")
@@ -225,7 +233,9 @@ class TrainSettings(StageSettings):
         0.0, description="Peak learning rate (0: 6e-3 for tiny, 2e-4 for LoRA).", ge=0, json_schema_extra=MAIN
     )
     tokens_per_row: int = Field(
-        0, description="Windows are packed into rows of at most this many tokens (0: 8192 on a GPU, else one window).", ge=0
+        0,
+        description="Windows are packed into rows of at most this many tokens (0: 8192 on a GPU, else one window).",
+        ge=0,
     )
     rows_per_step: int = Field(1, description="Rows that make one optimizer step.", ge=1)
     lora_r: int = Field(32, description="Rank of the LoRA adapter.", ge=1, le=1024, json_schema_extra=MAIN)

@@ -19,7 +19,15 @@ class Workspace:
     def at(cls, root: str | os.PathLike[str] | None = None) -> Workspace:
         """The workspace at `root`, else at `$VENTRILOQUIST_WORKSPACE`, else in the current directory."""
         chosen = root or os.environ.get("VENTRILOQUIST_WORKSPACE") or "."
-        return cls(Path(chosen).expanduser().resolve())
+        try:
+            found = Path(chosen).expanduser().resolve()
+            if found.exists() and not found.is_dir():
+                raise NoInput(f"The workspace {found} is a file; name a directory with --workspace.")
+        except OSError as error:
+            raise from_os_error(error, f"looking for the workspace {os.fspath(chosen)}") from error
+        except (RuntimeError, ValueError):
+            raise NoInput(f"There can be no workspace at {os.fspath(chosen)!r}; name a directory.") from None
+        return cls(found)
 
     @property
     def data(self) -> Path:
@@ -82,6 +90,8 @@ class Workspace:
             for private in (self.data, self.runs):
                 if private.stat().st_mode & 0o077:
                     private.chmod(0o700)
+        except FileExistsError as error:
+            raise NoInput(f"{error.filename} is a file where the workspace needs a directory; move it away.") from None
         except OSError as error:
             raise from_os_error(error, f"making the workspace {self.root}") from error
         return self

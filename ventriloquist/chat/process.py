@@ -28,7 +28,7 @@ class ModelProcess:
     def start(self) -> dict[str, Any]:
         """Start the worker and load the model; returns what it says of itself (members, me, size, base, device)."""
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "ventriloquist.chat.worker"],
+            [sys.executable, "-P", "-m", "ventriloquist.chat.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

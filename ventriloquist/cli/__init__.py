@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -41,6 +42,12 @@ class LazyGroup(click.Group):
         command: click.Command = module.command(cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # before click makes a failure of it
+            return _reader_has_gone()
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -72,6 +79,7 @@ def root(ctx: click.Context, workspace: str | None) -> None:
 def main() -> NoReturn:
     """Run a command and exit with its code (see `faults.Exit`); a fault is one sentence on stderr."""
     os.umask(0o077)  # whatever is written belongs to its owner alone
+    _open_closed_streams()
     try:
         code = root.main(prog_name="ventriloquist", standalone_mode=False)
     except click.ClickException as error:
@@ -80,14 +88,53 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         code = 5
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone
-        code = 0
+        code = _reader_has_gone()
     except Exception as error:
-        from ventriloquist.faults import Fault
-        from ventriloquist.text import plain
-
-        if not isinstance(error, Fault):
+        if sys.flags.dev_mode:
             raise
-        click.echo(f"Error: {plain(str(error))}", err=True)
-        code = error.exit
-    sys.exit(int(code or 0))
+        code = _tell(error)
+    sys.exit(_flushed(int(code or 0)))
+
+
+def _flushed(code: int) -> int:
+    """The exit code after the last of the output is written, which may fail too."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return code or _reader_has_gone()
+    except OSError as error:
+        _to_nowhere(1)
+        return code or _tell(error)
+    return code
+
+
+def _tell(error: Exception) -> int:
+    """Say on stderr, in one sentence, what happened; returns the exit code."""
+    from ventriloquist.faults import unforeseen
+    from ventriloquist.text import plain
+
+    fault = unforeseen(error, "the command")
+    with contextlib.suppress(OSError):
+        click.echo(f"Error: {plain(str(fault))}", err=True)
+    return fault.exit
+
+
+def _reader_has_gone() -> int:
+    """Whoever read our output has seen enough: a good end."""
+    _to_nowhere(1)
+    return 0
+
+
+def _to_nowhere(stream: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+
+
+def _open_closed_streams() -> None:
+    """Give standard streams that were closed (`>&-`) somewhere to go, so that no file of ours takes their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))

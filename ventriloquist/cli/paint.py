@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from ventriloquist.faults import from_os_error
 from ventriloquist.runfold import RunState
 from ventriloquist.runs import Event
 from ventriloquist.text import one_line
@@ -21,17 +22,51 @@ _MARKS = {"info": "  ", "warning": "! ", "error": "x "}
 
 @contextmanager
 def painting(stage: str, *, as_json: bool) -> Iterator[Paint]:
-    """What to call with each event. Writes to copies of stdout and stderr, which a run takes for its log."""
-    with os.fdopen(os.dup(1 if as_json else 2), "w", encoding="utf-8", errors="replace") as stream:
+    """What to call with each event. Writes to copies of stdout and stderr, which a run takes for its log.
+
+    Nobody listening is no reason for a run to fail: after the first event that cannot be written, no more are.
+    """
+    brush = _Brush()
+    stream = os.fdopen(os.dup(1 if as_json else 2), "w", encoding="utf-8", errors="replace")
+    with ExitStack() as at_end:
+        at_end.callback(brush.attempt, stream.close)
         if as_json:
-            yield lambda event: print(json.dumps(event), file=stream, flush=True)
-            return
-        console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
-        if console.is_terminal:
-            with _bar(console) as progress:
-                yield _Bar(progress, stage).paint
+            brush.paint = lambda event: print(json.dumps(event), file=stream, flush=True)
         else:
-            yield _Lines(console, stage).paint
+            console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+            if console.is_terminal:
+                progress = _bar(console)
+                brush.attempt(progress.start)
+                at_end.callback(brush.attempt, progress.stop)
+                brush.paint = _Bar(progress, stage).paint
+            else:
+                brush.paint = _Lines(console, stage).paint
+        yield brush
+    if brush.broken and as_json and not isinstance(brush.broken, BrokenPipeError):
+        raise from_os_error(brush.broken, "writing the events to standard output")
+
+
+class _Brush:
+    """Paints until the stream breaks."""
+
+    def __init__(self) -> None:
+        self.paint: Paint = lambda event: None
+        self.broken: OSError | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.broken is None:
+            self.attempt(lambda: self.paint(event))
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            self.broken = self.broken or error
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the process
 
 
 def _bar(console: Console) -> Progress:

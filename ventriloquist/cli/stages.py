@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from ventriloquist import runs
 from ventriloquist.cli.paint import painting
+from ventriloquist.faults import UsageFault
 from ventriloquist.settings import STAGES, DescribeSettings, StageSettings
 from ventriloquist.workspace import Workspace
 
@@ -68,7 +70,7 @@ def run_stage(
     workspace: Workspace, name: str, given: Mapping[str, Any], *, as_json: bool = False, detach: bool = False
 ) -> Mapping[str, Any]:
     """Do a stage here, or start it detached; the same path for `ventriloquist NAME`, the demo and a resumed run."""
-    values = {key: _absolute(value) for key, value in given.items() if value is not None}
+    values = {key: _absolute(key, value) for key, value in given.items() if value is not None}
     settings = STAGES[name].load(workspace, **values)
     argv = STAGES[name].argv(**values)
     if detach:
@@ -103,10 +105,22 @@ def stage_function(name: str) -> Callable[..., Mapping[str, Any]]:
     return function
 
 
-def _absolute(value: Any) -> Any:
-    """Paths as they mean from anywhere, since a run may be resumed from another directory."""
+def _absolute(option: str, value: Any) -> Any:
+    """Paths as they mean from anywhere, since a run may be resumed from another directory.
+
+    A base or a checkpoint is a path only where it looks like one; `tiny` and other names stay.
+    """
     if isinstance(value, Path):
-        return value.expanduser().absolute()
-    if isinstance(value, str) and value and (Path(value).expanduser() / "config.json").is_file():
-        return str(Path(value).expanduser().absolute())
+        return _from_home(value).absolute()
+    if (option == "base" and value != "tiny") or (option == "checkpoint" and os.sep in value):
+        folder = _from_home(Path(value))
+        if any((folder / name).exists() for name in ("config.json", "ventriloquist.json", "final")):
+            return str(folder.absolute())
     return value
+
+
+def _from_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageFault(f"There is no home directory for {path.parts[0]}.") from None

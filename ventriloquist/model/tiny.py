@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 END = "<|endoftext|>"
 MAX_POSITIONS = 8192
 EMBEDDING_STD = 0.2
-LAST_NORM = 0.35
+LAST_NORM = 0.15
 
 _FIXED = (
     r'\{"(?:name|type)": "'

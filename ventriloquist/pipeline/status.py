@@ -33,7 +33,11 @@ def status(workspace: Workspace) -> dict[str, Any]:
             ledger = ledger_of(store)
             fingerprint = store.fingerprint()
             _collected(stages, store)
-    report = read_report(workspace)
+    try:
+        report = read_report(workspace)
+    except NoInput as fault:
+        report = None
+        stages["preprocess"].update(missing=str(fault))
     if report:
         _preprocessed(stages["preprocess"], report, fingerprint, workspace.windows_report)
         stages["train"].update(state="ready", missing=None, next="ventriloquist train")

@@ -10,6 +10,8 @@ from ventriloquist.faults import NoInput
 from ventriloquist.windows.build import SPLITS, Window
 from ventriloquist.workspace import Workspace
 
+_NEEDED = {"sha256", "store", "settings", "windows", "targets", "people"}
+
 
 def read_report(workspace: Workspace) -> dict[str, Any] | None:
     """What preprocess says it made, or None if it has not ended yet."""
@@ -18,8 +20,10 @@ def read_report(workspace: Workspace) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        raise NoInput(f"{workspace.windows_report} cannot be read. Run: ventriloquist preprocess") from None
-    return report if isinstance(report, dict) else None
+        report = None
+    if not isinstance(report, dict) or not report.keys() >= _NEEDED:
+        raise NoInput(f"{workspace.windows_report} cannot be read. Run: ventriloquist preprocess")
+    return report
 
 
 def need_report(workspace: Workspace) -> dict[str, Any]:
