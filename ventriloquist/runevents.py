@@ -24,7 +24,10 @@ TAIL_BYTES = 64 * 1024
 
 
 def tail(folder: Path, offset: int = 0, limit: int = TAIL_BYTES) -> tuple[list[Event], int]:
-    """The whole events after byte `offset`, at most `limit` bytes of them, and the offset after them."""
+    """The whole lines after byte `offset`, at most `limit` bytes of them, and the offset after them.
+
+    They are as they stand in the file, a newer version's or a damaged one's among them; see `is_event`.
+    """
     try:
         with (folder / "events.jsonl").open("rb") as file:
             file.seek(offset)
@@ -37,13 +40,11 @@ def tail(folder: Path, offset: int = 0, limit: int = TAIL_BYTES) -> tuple[list[E
     events = []
     for line in whole.split(b"\n")[:-1]:
         with contextlib.suppress(ValueError):  # torn by a full disk or a kill
-            event = json.loads(line)
-            if _is_event(event):
-                events.append(event)
+            events.append(json.loads(line))
     return events, offset + len(whole)
 
 
-def _is_event(value: Any) -> bool:
+def is_event(value: Any) -> bool:
     """True for an event that can be folded: a time, and of the kinds known here every field as it should be."""
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         return False
@@ -55,11 +56,12 @@ def _is_event(value: Any) -> bool:
 
 
 def read_events(folder: Path) -> list[Event]:
-    """All events of a run."""
+    """All events of a run that can be folded."""
     events: list[Event] = []
     offset = 0
     while True:
         more, after = tail(folder, offset)
         if after == offset:
             return events
-        events, offset = events + more, after
+        events += filter(is_event, more)
+        offset = after

@@ -12,6 +12,7 @@ from ventriloquist import runs
 from ventriloquist.cli.paint import duration, painting, progress_words
 from ventriloquist.faults import Exit, Fault
 from ventriloquist.locks import is_locked
+from ventriloquist.runevents import is_event
 from ventriloquist.runfold import RunState, read_state, status_of
 from ventriloquist.text import one_line
 from ventriloquist.workspace import Workspace
@@ -78,7 +79,7 @@ def watch(workspace: Workspace, run_id: str, as_json: bool) -> None:
         while not state.end:
             alive = is_locked(run.folder / "lock")
             events, after = runs.tail(run.folder, offset)
-            for event in events:
+            for event in filter(is_event, events):
                 state.add(event)
                 paint(event)
             if after == offset:
