@@ -132,3 +132,10 @@ def test_a_context_too_long_for_the_model_is_cut_from_the_left(generator: Genera
     line = written(generator, said, ["Maya"], Sampling(max_tokens=30), [])
     assert line.name == "Maya" and len(generator._ids) <= generator.max_tokens
     assert written(generator, context("Maya", "Me", texts=("y" * 500_000,)), ["Maya"], Sampling(max_tokens=30), [])
+
+
+def test_a_tokenizer_learnt_from_endless_emoji_can_be_held_to_the_schema() -> None:
+    said = context("Ann", "Me", texts=("💃" * 5000, "ha" * 3000))
+    tokenizer = tiny.build_tokenizer(said * 3, 2000)
+    dancing = Generator(tiny.build_model(len(tokenizer), 32, 1, 3), tokenizer, CPU, 2048, seed=1)
+    assert written(dancing, said[:1], ["Ann"], Sampling(max_tokens=40), []).name == "Ann"

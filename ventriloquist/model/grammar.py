@@ -77,7 +77,12 @@ class Grammars:
     """Makes constraints for one tokenizer; compiled lines are kept and copied."""
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
-        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
+        try:
+            self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
+        except BaseException as error:
+            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+                raise Fault("This base's tokenizer cannot be held to the schema of a line; use another base.") from None
+            raise
         self._vocabulary = vocabulary
 
     def line(self, names: Sequence[str], replies: Sequence[str]) -> Constraint:

@@ -17,6 +17,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 END = "<|endoftext|>"
 MAX_POSITIONS = 8192
+LONGEST_TOKEN = 48
+"""Bytes. Without a bound, one message of a thousand equal emoji would become tokens that the grammar refuses."""
 EMBEDDING_STD = 0.2
 LAST_NORM = 0.15
 
@@ -52,6 +54,7 @@ def build_tokenizer(lines: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         vocab_size=vocabulary,
         special_tokens=[END],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        max_token_length=LONGEST_TOKEN,
         show_progress=False,
     )
     tokenizer.train_from_iterator(lines, trainer)
