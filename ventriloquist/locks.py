@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ def hold(path: Path, what: str) -> Iterator[None]:
 
 def _busy(path: Path) -> Busy:
     holder = holder_of(path)
+    for _ in range(20):
+        if "what" in holder:
+            break
+        time.sleep(0.01)  # it has only just taken the lock, and writes its name into it now
+        holder = holder_of(path)
     return Busy(
         f"Another run holds this workspace: {holder.get('what', 'a run')} (process {holder.get('pid', '?')}). "
         "Wait for it (ventriloquist runs list) or stop it (ventriloquist runs stop)."
@@ -64,7 +70,7 @@ def holder_of(path: Path) -> dict[str, Any]:
         holder = {}
     found = holder if isinstance(holder, dict) else {}
     process = _owner(path)
-    return {**found, "pid": process} if process else found
+    return found if process in (None, found.get("pid")) else {"pid": process}
 
 
 def is_locked(path: Path) -> bool:
