@@ -20,8 +20,8 @@ from textual.worker import Worker, WorkerState
 
 from ventriloquist.chat.process import ModelProcess
 from ventriloquist.chat.session import Session
-from ventriloquist.faults import Fault, NoInput
-from ventriloquist.pipeline.status import newest_checkpoint
+from ventriloquist.faults import Fault
+from ventriloquist.model import checkpoint
 from ventriloquist.runs import find_run, list_runs, start
 from ventriloquist.settings import PIPELINE, STAGES, ChatSettings
 from ventriloquist.text import one_line
@@ -64,6 +64,13 @@ class VentriloquistApp(App[None]):
         """A stage became a run."""
 
         run_id: str
+
+    @dataclass
+    class Found(Message):
+        """A checkpoint to talk with, verified."""
+
+        folder: Path
+        settings: ChatSettings
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
@@ -135,14 +142,19 @@ class VentriloquistApp(App[None]):
 
     @on(HomeScreen.ChatWanted)
     def _show_chat(self) -> None:
-        try:
-            settings = ChatSettings.load(self.workspace)
-            folder = checkpoint_folder(self.workspace, settings.checkpoint)
-        except Fault as fault:
-            self._problem(str(fault))
-            return
-        session = Session(ModelProcess(folder, settings), settings)
-        name = folder.parent.name if folder.name == "final" else folder.name
+        self._find_checkpoint()
+
+    @work(thread=True, exit_on_error=False, exclusive=True, group="checkpoint")
+    def _find_checkpoint(self) -> None:
+        settings = ChatSettings.load(self.workspace)
+        self.post_message(self.Found(checkpoint.find(self.workspace, settings.checkpoint), settings))
+
+    @on(Found)
+    def _talk(self, event: Found) -> None:
+        if any(isinstance(screen, ChatScreen) for screen in self.screen_stack):
+            return  # asked for twice; one model in memory is enough
+        session = Session(ModelProcess(event.folder, event.settings), event.settings)
+        name = event.folder.parent.name if event.folder.name == checkpoint.FINAL else event.folder.name
         self.push_screen(ChatScreen(session, name))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -164,16 +176,3 @@ class VentriloquistApp(App[None]):
         error = sys.exc_info()[1] or self._exception
         frames = "".join(traceback.format_tb(error.__traceback__)) if error else ""
         self.panic(Text(f"{frames}{type(error).__name__}"))
-
-
-def checkpoint_folder(workspace: Workspace, wanted: str) -> Path:
-    """The folder of the checkpoint to talk with; raises NoInput if it is not there."""
-    if not wanted:
-        newest = newest_checkpoint(workspace)
-        if newest is None:
-            raise NoInput("There is no trained model yet. Train one first (t).")
-        return newest[0]
-    for folder in (workspace.checkpoints / wanted / "final", Path(wanted).expanduser()):
-        if (folder / "ventriloquist.json").is_file():
-            return folder
-    raise NoInput("The checkpoint that the settings name is not there; see VENTRILOQUIST_CHAT_CHECKPOINT.")

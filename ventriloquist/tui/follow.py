@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ventriloquist.locks import is_locked
+from ventriloquist.runevents import TAIL_BYTES, is_event, tail
 from ventriloquist.runfold import RunState, status_of
-from ventriloquist.runs import TAIL_BYTES, Event, tail
 from ventriloquist.tui.paint import log_line
 
 LOG_BYTES = 256 * 1024
@@ -65,12 +65,7 @@ class Follower:
         events, after = tail(self.folder, self._offset, TAIL_BYTES)
         grown = after > self._offset
         self._offset = after
-        for event in events:
-            self._add(event)
-        return grown
-
-    def _add(self, event: Event) -> None:
-        try:
+        for event in filter(is_event, events):
             self.state.add(event)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            self.unreadable += 1  # written by another version, or damaged; the screen tells the number
+        self.unreadable += sum(not is_event(event) for event in events)
+        return grown

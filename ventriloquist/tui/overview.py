@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ventriloquist.settings import PIPELINE
 from ventriloquist.workspace import Workspace
 
 CHAT = "chat"
+YOUNG = 15.0
+"""Seconds in which a run that holds no lock may still be about to take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,15 @@ class Overview:
     latest: dict[str, RunInfo]
     fault: str | None = None
 
+    def unsettled(self, now: float) -> bool:
+        """True while it is worth reading again: a run lives, or one that has just begun looks lost."""
+        for name, stage in self.stages.items():
+            run = self.latest.get(name)
+            young = run is not None and now - datetime.fromisoformat(run.started).timestamp() < YOUNG
+            if stage["state"] == "running" or (stage["state"] == "lost" and young):
+                return True
+        return False
+
 
 def read_overview(workspace: Workspace) -> Overview:
     """Read the workspace. Blocks on the disk; what is wrong comes as a sentence, never as an exception."""
@@ -32,9 +44,9 @@ def read_overview(workspace: Workspace) -> Overview:
     latest: dict[str, RunInfo] = {}
     newest: tuple[Path, dict[str, Any]] | None = None
     try:
-        latest = {run.stage: run for run in list_runs(workspace)}
         newest = newest_checkpoint(workspace)
         stages = {stage["name"]: stage for stage in status(workspace)["stages"]}
+        latest = {run.stage: run for run in list_runs(workspace)}
     except Fault as problem:
         fault = str(problem)
     except OSError as error:
@@ -45,6 +57,9 @@ def read_overview(workspace: Workspace) -> Overview:
         stages.setdefault(name, _unknown(name))
     stages[CHAT] = _chat(newest)
     running = {stage: run for stage, run in latest.items() if run.alive}
+    for name in running:
+        if name in stages and stages[name]["state"] == "lost":  # it took its lock a moment after status looked
+            stages[name] = {**stages[name], "state": "running", "missing": None}
     return Overview(stages, running, latest, fault)
 
 

@@ -6,6 +6,7 @@ import re
 from zlib import crc32
 
 from textual.content import Content
+from textual.widgets import Static
 
 from ventriloquist.text import one_line, plain
 
@@ -37,6 +38,13 @@ def spread(left: Content, right: Content, width: int) -> Content:
     room = max(width - right.cell_length - (1 if right else 0), 0)
     left = left.truncate(room, ellipsis=True)
     return Content.assemble(left, " " * max(width - left.cell_length - right.cell_length, 0), right)
+
+
+def put(static: Static, content: Content) -> None:
+    """Show `content`, unless it is what is shown: nothing is sent to the terminal for nothing."""
+    before = static.content
+    if not isinstance(before, Content) or not before.is_same(content):
+        static.update(content)
 
 
 def person_style(name: str) -> str:

@@ -18,7 +18,7 @@ from ventriloquist.chat.events import Changed, ChatEvent, Failed, Quit, Said, Te
 from ventriloquist.chat.session import Session
 from ventriloquist.faults import Fault
 from ventriloquist.text import one_line
-from ventriloquist.tui.paint import MUTED, spread
+from ventriloquist.tui.paint import MUTED, put, spread
 from ventriloquist.tui.screens.base import AppScreen, sentence_of
 from ventriloquist.tui.widgets.prompt import Hints, Prompt
 from ventriloquist.tui.widgets.transcript import Transcript
@@ -192,7 +192,7 @@ the model, not by the person."""
             "writing": f"{one_line(self.writer, 30) or 'the model'} is writing… esc stops",
         }.get(self.state) or self._cast()
         checkpoint = Content.styled(one_line(self.checkpoint, max(width // 3, 8)), MUTED)
-        self.query_one("#head", Static).update(spread(Content(told), checkpoint, width))
+        put(self.query_one("#head", Static), spread(Content(told), checkpoint, width))
 
     def _cast(self) -> str:
         others = [one_line(name, 24) for name in self.scene.others]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +19,7 @@ from textual.widgets import Footer, Static
 from ventriloquist.settings import PIPELINE, STAGES
 from ventriloquist.tui.follow import Follower
 from ventriloquist.tui.overview import CHAT, Overview, advice, read_overview
-from ventriloquist.tui.paint import row, shown
+from ventriloquist.tui.paint import put, row, shown
 from ventriloquist.tui.screens.base import AppScreen
 from ventriloquist.tui.widgets.stage_row import StageRow
 from ventriloquist.tui.words import about
@@ -124,7 +125,7 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
             self._show_progress(stage_row)
         sentence = advice(overview, on_mac=sys.platform == "darwin")
         head = Content.styled("! " if overview.fault else "→ ", "$text-error" if overview.fault else "$primary")
-        self.query_one("#next", Static).update(Content.assemble(head, shown(sentence)))
+        put(self.query_one("#next", Static), Content.assemble(head, shown(sentence)))
         if first:
             self._focus_next_stage(overview)
 
@@ -144,7 +145,8 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
                 ended = True
         for stage_row in self.query(StageRow):
             self._show_progress(stage_row)
-        if ended or (self._followers and self._ticks % TICKS_PER_READING == 0):
+        due = self._ticks % TICKS_PER_READING == 0 and self.overview.unsettled(time.time())
+        if ended or due:
             self.read()
 
     def _show_progress(self, stage_row: StageRow) -> None:

@@ -16,11 +16,11 @@ from textual.widgets import Footer, Log, Static, TabbedContent, TabPane
 
 from ventriloquist.faults import Fault
 from ventriloquist.runfold import RunState
-from ventriloquist.runs import RunInfo, resume, stop
+from ventriloquist.runs import RunInfo, find_run, resume, stop
 from ventriloquist.text import one_line
 from ventriloquist.tui import words
 from ventriloquist.tui.follow import Follower
-from ventriloquist.tui.paint import MUTED, row, shown, spread
+from ventriloquist.tui.paint import MUTED, put, row, shown, spread
 from ventriloquist.tui.screens.base import AppScreen
 from ventriloquist.tui.screens.confirm import ConfirmScreen
 from ventriloquist.tui.widgets.losses import Losses
@@ -28,6 +28,8 @@ from ventriloquist.tui.widgets.meter import Meter
 from ventriloquist.workspace import Workspace
 
 TICK = 0.25
+NOTES = 200
+NOTE_LENGTH = 1000
 ENDED = ("done", "stopped", "failed", "lost")
 NOTE_STYLES = {"warning": "$text-warning", "error": "$text-error"}
 
@@ -61,6 +63,8 @@ and end; resume starts the same command again, and it goes on from what stands."
         self._caught_up = False
         self._notes = 0
         self._stop_asked = False
+        self._resume_asked = False
+        self._keys_for = ("", False, False)
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -104,17 +108,19 @@ and end; resume starts the same command again, and it goes on from what stands."
 
     def _paint(self) -> None:
         state, status = self.follower.state, self.follower.status if self._caught_up else "reading…"
-        self.query_one("#head", Static).update(self._head(status))
+        put(self.query_one("#head", Static), self._head(status))
         running = status == "running"
-        self.query_one("#phase", Static).update(row(state.phase or ("starting" if running else ""), 80, "bold"))
+        put(self.query_one("#phase", Static), row(state.phase or ("starting" if running else ""), 80, "bold"))
         self.query_one("#phase").display = running
         self.query_one(Meter).display = running
         self.query_one(Meter).show(state.fraction)
-        self.query_one("#numbers", Static).update(row(self._numbers(state, running), self.size.width - 4, MUTED))
+        put(self.query_one("#numbers", Static), row(self._numbers(state, running), self.size.width - 4, MUTED))
         self._paint_outcome(state, status)
         self.query_one(Losses).show(state)
         self._paint_notes(state)
-        self.refresh_bindings()
+        if (status, self._stop_asked, self._resume_asked) != self._keys_for:
+            self._keys_for = (status, self._stop_asked, self._resume_asked)
+            self.refresh_bindings()
 
     def _head(self, status: str) -> Content:
         style = words.STATE_STYLES.get(status, MUTED)
@@ -147,17 +153,14 @@ and end; resume starts the same command again, and it goes on from what stands."
         }
         outcome = self.query_one("#outcome", Static)
         outcome.display = status in ENDED
-        outcome.update(shown(sentences.get(status, ""), words.STATE_STYLES.get(status, "")))
+        put(outcome, shown(sentences.get(status, ""), words.STATE_STYLES.get(status, "")))
 
     def _paint_notes(self, state: RunState) -> None:
         count = len(state.notes) + self.follower.unreadable
         if count == self._notes and count:
             return
         self._notes = count
-        lines = [
-            Content.assemble((f"{level}: " if level != "info" else "", NOTE_STYLES.get(level, "")), shown(text))
-            for level, text in ((str(level), str(text)) for level, text in state.notes[-200:])
-        ]
+        lines = [_note(str(level), str(text)) for level, text in state.notes[-NOTES:]]
         if self.follower.unreadable:
             lines.append(Content(f"{self.follower.unreadable} events of this run could not be read."))
         nothing = Content.styled("No notes yet." if not state.end else "No notes.", MUTED)
@@ -173,7 +176,7 @@ and end; resume starts the same command again, and it goes on from what stands."
         if action == "stop":
             return status == "running" and not self._stop_asked
         if action == "resume":
-            return status in ("stopped", "failed", "lost")
+            return status in ("stopped", "failed", "lost") and not self._resume_asked
         return True
 
     def action_back(self) -> None:
@@ -204,8 +207,18 @@ and end; resume starts the same command again, and it goes on from what stands."
     def action_resume(self) -> None:
         """Start the same command again."""
         self.notify(f"Starting {self.info.stage} again…", markup=False, timeout=2)
+        self._resume_asked = True
         self._resume()
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="resume")
     def _resume(self) -> None:
-        self.post_message(self.Resumed(resume(self.workspace, self.info)))
+        try:
+            now = find_run(self.workspace, self.info.id)  # `self.info` says whether it lived when the screen opened
+            self.post_message(self.Resumed(resume(self.workspace, now)))
+        finally:
+            self._resume_asked = False
+
+
+def _note(level: str, text: str) -> Content:
+    mark = (f"{level}: " if level in NOTE_STYLES else "", NOTE_STYLES.get(level, ""))
+    return Content.assemble(mark, shown(text[:NOTE_LENGTH]))

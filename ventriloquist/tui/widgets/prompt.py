@@ -10,8 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from ventriloquist.chat.commands import COMMANDS, complete
-from ventriloquist.text import one_line
-from ventriloquist.tui.paint import row
+from ventriloquist.text import one_line, plain
 
 
 class Prompt(Input):
@@ -82,15 +81,10 @@ class Hints(Static):
             told = Content.assemble((f"/{command.name} {command.takes}".rstrip(), "$primary"), f"  {command.help}")
         else:
             names = [one_line(line.removeprefix(f"/{word} ") if space else line, 40) for line in candidates[:40]]
-            told = row("  ".join(names) or "no such command; /help shows them all")
+            told = Content("  ".join(names) or "no such command; /help shows them all")
         self.update(told)
 
 
 def one_line_as_typed(value: str) -> str:
-    """`value` without control bytes and line breaks; spaces stay where they were typed."""
-    cleaned = one_line(value)
-    if cleaned == value:
-        return value
-    lead = value[: len(value) - len(value.lstrip(" "))]
-    tail = value[len(value.rstrip(" ")) :] if cleaned else ""
-    return lead + cleaned + tail
+    """`value` without control bytes and line breaks; spaces stay as they were typed."""
+    return plain(value).replace("\n", " ").replace("\t", " ")

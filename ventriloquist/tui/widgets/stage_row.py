@@ -41,6 +41,7 @@ class StageRow(Widget, can_focus=True):
         self.about = about
         self.facts: dict[str, Any] = {"state": "unknown", "makes": None, "when": None, "missing": None}
         self.progress: RunState | None = None
+        self._painted = (0.0, 0)
 
     def show(self, facts: dict[str, Any]) -> None:
         """Take what `pipeline.status` says of the stage."""
@@ -52,7 +53,9 @@ class StageRow(Widget, can_focus=True):
     def show_progress(self, progress: RunState) -> None:
         """Take how far the stage's run is."""
         self.progress = progress
-        self.refresh()
+        if (progress.latest, progress.done) != self._painted:
+            self._painted = (progress.latest, progress.done)
+            self.refresh()
 
     def render(self) -> Content:
         width = self.content_size.width
