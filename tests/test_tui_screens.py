@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import Input, Log, OptionList, Select, Switch, TabbedContent
+from textual.widgets import Collapsible, Input, Log, OptionList, Select, Switch, TabbedContent
 
 from tests.hostile import hostile_strings
 from tests.tui_helpers import (
+    BEGAN,
     SIZES,
     add_events,
     assert_clean,
@@ -213,8 +214,13 @@ async def test_each_form_has_every_option(workspace: Workspace, stage: str, size
         form = await onto(app, pilot, FormScreen)
         assert {field.option for field in form.query(Field)} == set(settings.options())
         assert all(field.value is None for field in form.query(Field))
-        start = form.query_one("#start").region
-        assert start.bottom <= size[1] and start.right <= size[0] and "Start" in screen_text(app)
+        for unfolded in (False, True):
+            start = form.query_one("#start").region
+            assert start.bottom <= size[1] and start.right <= size[0] and "Start" in screen_text(app)
+            more = form.query(Collapsible)
+            if more and not unfolded:
+                more.first().collapsed = False
+                await until(pilot, lambda: "-open" in form.query_one("#dialog").classes)
         await pilot.press("escape")
         await onto(app, pilot, HomeScreen)
 

@@ -80,6 +80,11 @@ class FormScreen(ModalScreen[list[str] | None]):
             return
         self.dismiss(self.settings.argv(**values))
 
+    @on(Collapsible.Toggled)
+    def unfold(self, event: Collapsible.Toggled) -> None:
+        """With all options shown the form takes the whole height, so that its buttons stay in sight."""
+        self.query_one("#dialog").set_class(not event.collapsible.collapsed, "-open")
+
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
         """Start nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Sequence
 
 from textual.app import ComposeResult
@@ -20,6 +21,7 @@ KEPT = 200
 """Messages on the screen; what is older stays in the conversation."""
 NEAR = 8
 """A reaction goes under its message if that is among this many last ones, else on a line of its own."""
+LONGEST_LINE = 1000
 FRAME = 1 / 12
 
 
@@ -87,12 +89,7 @@ class Transcript(VerticalScroll, can_focus=False):
     def tell(self, lines: Sequence[tuple[str, str]]) -> None:
         """An answer to a command: lines of a left and a right part."""
         width = max((len(one_line(left, 200)) for left, right in lines if right), default=0)
-        painted = [
-            Content.assemble((one_line(left, 1000).ljust(width), "$primary"), "  ", one_line(right, 200))
-            if right
-            else shown(one_line(left, 1000))
-            for left, right in lines
-        ]
+        painted = [_table_line(left, right, width, self.size.width - 5) for left, right in lines]
         self._append(Static(Content("\n").join(painted), classes="told"))
 
     def notice(self, sentence: str, *, failed: bool = False) -> None:
@@ -118,3 +115,13 @@ class Transcript(VerticalScroll, can_focus=False):
         if self._growing is not None and self._written != self._painted:
             self._painted = self._written
             self._growing.grow(self._written)
+
+
+def _table_line(left: str, right: str, column: int, width: int) -> Content:
+    """`left` in a column and `right` beside it, going on under itself; a line without `right` fills the width."""
+    if not right:
+        return shown(one_line(left, LONGEST_LINE))
+    beside = textwrap.wrap(one_line(right, 200), max(width - column - 2, 16)) or [""]
+    return Content.assemble(
+        (one_line(left, 200).ljust(column), "$primary"), "  ", f"\n{' ' * (column + 2)}".join(beside)
+    )
