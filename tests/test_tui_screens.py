@@ -318,12 +318,13 @@ async def test_hostile_strings_pass_every_screen(tmp_path: Path, size: tuple[int
     write_run(workspace, "train", [*notes, ended("failed", HOSTILE)], log=log, run_id=bad_run)
     write_run(workspace, "evaluate", [ended(**{HOSTILE[:90]: 1, "it": HOSTILE})], began=1)
     folder = write_run(workspace, "[b]\x1b[1m", [*notes[:5], named, counted], log=log, began=2)
-    make_checkpoint(workspace, "[red]\x1b[31m\u202echeck[/]")
+    make_checkpoint(workspace, "[red]\x1b[31m\u202echeck[")
     workspace.settings_file.write_text('[train]\nbase = "[/]\\u001b[2J[@click=app.quit]x"\n')
     app = VentriloquistApp(workspace)
     with living(folder):
         async with app.run_test(size=size, notifications=True) as pilot:
             await home(app, pilot)
+            await until(pilot, lambda: "[red][31mcheck[ · 3 people" in screen_text(app))
             assert_clean(app)
             await pilot.press("t")
             await onto(app, pilot, FormScreen)

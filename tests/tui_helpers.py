@@ -15,6 +15,7 @@ from textual.app import App
 from ventriloquist.chat.conversation import Conversation
 from ventriloquist.chat.events import ChatEvent, Quit, Said, Text, TurnEnded, Writing, Wrote
 from ventriloquist.locks import hold
+from ventriloquist.model.checkpoint import Description
 from ventriloquist.tui.app import VentriloquistApp
 from ventriloquist.windows.lines import Line
 from ventriloquist.workspace import Workspace
@@ -98,8 +99,8 @@ def make_checkpoint(workspace: Workspace, name: str = "tiny-4f2a", steps: int = 
     """What status reads of a finished checkpoint; no weights are in it."""
     folder = workspace.checkpoints / name / "final"
     folder.mkdir(parents=True)
-    description = {"steps": steps, "data": {"sha256": "0"}, "fingerprint": "0", "members": ["A"] * people}
-    (folder / "ventriloquist.json").write_text(json.dumps(description))
+    described = Description({}, "0", {}, {"sha256": "0"}, ["A"] * people, 2048, 64, steps, steps)
+    described.write(folder)
     return folder
 
 

@@ -57,9 +57,11 @@ def read_overview(workspace: Workspace) -> Overview:
         stages.setdefault(name, _unknown(name))
     stages[CHAT] = _chat(newest)
     running = {stage: run for stage, run in latest.items() if run.alive}
-    for name in running:
+    for name, run in running.items():
         if name in stages and stages[name]["state"] == "lost":  # it took its lock a moment after status looked
             stages[name] = {**stages[name], "state": "running", "missing": None}
+        if name in stages and stages[name]["state"] == "running":
+            stages[name] = {**stages[name], "when": run.started}
     return Overview(stages, running, latest, fault)
 
 
