@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -60,13 +64,16 @@ def unforeseen(error: BaseException, doing: str) -> Fault:
         return error
     if isinstance(error, OSError):
         return from_os_error(error, doing)
+    if number := _RUST_ERROR.search(str(error)):
+        return from_os_error(OSError(int(number[1]), os.strerror(int(number[1]))), doing)
     return Fault(f"{doing[:1].upper()}{doing[1:]} failed: {_place(error)}.")
 
 
-def _place(error: BaseException) -> str:
-    import traceback
-    from pathlib import Path
+_RUST_ERROR = re.compile(r"\(os error (\d{1,3})\)")
+"""How libraries written in Rust (safetensors, tokenizers) tell an error of the system: in words alone."""
 
+
+def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     here = next((frame for frame in reversed(frames) if "ventriloquist" in frame.filename), None)
     where = f" at {Path(here.filename).name}:{here.lineno}" if here else ""

@@ -40,7 +40,7 @@ def hold(path: Path, what: str) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_held[path]).encode(), 0)
         except OSError as error:
-            raise from_os_error(error, f"locking {path.name}") from error
+            raise from_os_error(error, "taking the lock") from error
         yield
     finally:
         del _held[path]

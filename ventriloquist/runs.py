@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,17 +149,23 @@ def perform(
     """
     workspace.prepare()
     try:
-        with hold(workspace.lock, stage):
-            folder = _folder_for(workspace, stage)
-            _describe(folder, stage, settings, argv)
-            with hold(folder / "lock", stage), _output_to(folder / "output.log"):
-                return _as_run(function, settings, workspace, Run(folder, stage, paint))
+        with (
+            hold(workspace.lock, stage),
+            _folder_for(workspace, stage) as folder,
+            hold(folder / "lock", stage),
+            _output_to(folder / "output.log"),
+        ):
+            return _as_run(function, settings, workspace, Run(folder, stage, paint), argv)
     except OSError as error:
         raise from_os_error(error, "starting the run") from None
 
 
-def _as_run(function: StageFunction, settings: Any, workspace: Workspace, run: Run) -> Mapping[str, Any]:
+def _as_run(
+    function: StageFunction, settings: Any, workspace: Workspace, run: Run, argv: Sequence[str]
+) -> Mapping[str, Any]:
     try:
+        # The last of the preparations: whoever sees run.json sees a run whose lock is held.
+        _describe(run.folder, run.stage, settings, argv)
         with _signals(run):
             return _guarded(function, settings, workspace, run)
     finally:
@@ -183,8 +190,10 @@ def _guarded(function: StageFunction, settings: Any, workspace: Workspace, run: 
         # Whatever a stage did not foresee ends the run as failed; the message may hold private text, so only
         # the kind of error and its place are told.
         _log_traceback(error)
-        told = str(unforeseen(error, run.stage)).removesuffix(".")
-        raise _ended(run, "failed", Fault(f"{told}. See {run.folder / 'output.log'}.")) from None
+        told = unforeseen(error, f"the {run.stage} run")
+        if type(told) is Fault:
+            told = Fault(f"{told} See {run.folder / 'output.log'}.")
+        raise _ended(run, "failed", told) from None
 
 
 def _ended(run: Run, status: str, fault: Fault) -> Fault:
@@ -201,12 +210,19 @@ def _log_traceback(error: BaseException) -> None:
     sys.stderr.write(f"{frames}{type(error).__name__}\n")
 
 
-def _folder_for(workspace: Workspace, stage: str) -> Path:
-    """The directory that a detached start prepared, or a new one."""
+@contextlib.contextmanager
+def _folder_for(workspace: Workspace, stage: str) -> Iterator[Path]:
+    """The directory that a detached start prepared, or a new one, which goes again if the run cannot begin."""
     given = os.environ.pop(RUN_VARIABLE, "")
     if given and (workspace.runs / given).is_dir() and not (workspace.runs / given / "run.json").exists():
-        return workspace.runs / given
-    return new_folder(workspace, stage)
+        yield workspace.runs / given
+        return
+    folder = new_folder(workspace, stage)
+    try:
+        yield folder
+    finally:
+        if not (folder / "run.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_folder(workspace: Workspace, stage: str) -> Path:

@@ -51,7 +51,10 @@ def train(settings: TrainSettings, workspace: Workspace, run: Run) -> dict[str, 
     if resume_from is not None:
         _must_fit(resume_from, fingerprint)
         run.note(f"Going on from {resume_from.name}.")
-    return _train(settings, workspace, run, out, fingerprint, report, resume_from)
+    try:
+        return _train(settings, workspace, run, out, fingerprint, report, resume_from)
+    finally:
+        checkpoint.clear_staging(out)  # a checkpoint that a full disk cut short must not keep it full
 
 
 def _train(
