@@ -53,7 +53,7 @@ class FormScreen(ModalScreen[list[str] | None]):
             with Horizontal(id="buttons"):
                 yield Button("Start", variant="primary", id="start", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Static(Content("enter starts · esc cancels"), classes="hint")
+                yield Static(Content("enter start · esc cancel"), classes="hint")
 
     def on_mount(self) -> None:
         self.query_one("#problem").display = bool(self._current()[1])

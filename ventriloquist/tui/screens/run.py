@@ -29,6 +29,8 @@ from ventriloquist.workspace import Workspace
 
 TICK = 0.25
 NOTES = 200
+WIDE_ENOUGH = 70
+"""On narrower screens what is left matters more than the rate."""
 NOTE_LENGTH = 1000
 ENDED = ("done", "stopped", "failed", "lost")
 NOTE_STYLES = {"warning": "$text-warning", "error": "$text-error"}
@@ -137,7 +139,7 @@ and end; resume starts the same command again, and it goes on from what stands."
         if state.done or state.total:
             of = f" of {state.total:,}" if state.total else ""
             parts.append(f"{state.done:,}{of} {state.unit}")
-        if state.rate:
+        if state.rate and self.size.width >= WIDE_ENOUGH:
             parts.append(f"{words.amount(state.rate)}/s")
         if state.eta is not None:
             parts.append(words.left(state.eta))

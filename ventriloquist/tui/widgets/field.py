@@ -6,6 +6,7 @@ import types
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -36,6 +37,8 @@ class Field(Vertical):
         with Horizontal():
             yield Static(row(self.option.replace("_", " "), 40), classes="name")
             yield self._entry()
+            if self.kind is bool:
+                yield Static(Content(_word(bool(self.current))), classes="word")
         yield Static(shown(self.info.description or ""), classes="about")
 
     def _entry(self) -> Input | Switch | Select[str]:
@@ -48,6 +51,10 @@ class Field(Vertical):
         typed = {int: "integer", float: "number"}.get(self.kind, "text")
         return Input(placeholder=placeholder or "default", type=typed, compact=True)  # type: ignore[arg-type]
 
+    @on(Switch.Changed)
+    def _switched(self, event: Switch.Changed) -> None:
+        self.query_one(".word", Static).update(Content(_word(event.value)))
+
     @property
     def value(self) -> Any:
         """What the person changed it to, or None."""
@@ -58,3 +65,7 @@ class Field(Vertical):
             return entry.value if entry.value != bool(self.current) else None
         assert isinstance(entry, Select)
         return entry.value if entry.value != str(self.current) else None
+
+
+def _word(yes: bool) -> str:
+    return "yes" if yes else "no"
