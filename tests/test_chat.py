@@ -225,7 +225,8 @@ def test_the_model_killed_in_the_middle_of_a_reply(session: Session) -> None:
             os.kill(session.process._child.pid, signal.SIGKILL)
     failed = [event for event in heard if isinstance(event, events.Failed)]
     if failed:  # the reply may have been whole before the signal arrived
-        assert "SIGKILL" in failed[0].sentence
+        assert "SIGKILL" in failed[0].sentence and failed[0].typed == "are you there?"
+        assert session.conversation.entries == before
     assert session.conversation.entries[: len(before)] == before
     again = list(session.submit("and now?"))
     assert any(isinstance(event, events.Wrote) for event in again)

@@ -184,7 +184,7 @@ class DescribeSettings(StageSettings):
     model: str = Field("gemini-3.5-flash-lite", description="Which Gemini model describes.", min_length=1)
     limit: int = Field(0, description="Send at most this many files (0: all).", ge=0, json_schema_extra=MAIN)
     dry_run: bool = Field(False, description="Count what would be sent, and send nothing.", json_schema_extra=MAIN)
-    yes: bool = Field(False, description="Send without asking.")
+    yes: bool = Field(False, description="Send files to Gemini without asking.", json_schema_extra=MAIN)
     concurrency: int = Field(8, description="Requests at a time.", ge=1, le=64)
 
 

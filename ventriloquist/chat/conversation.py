@@ -74,6 +74,11 @@ class Conversation:
         self._append([entry])
         return entry
 
+    def take_back(self, count: int) -> None:
+        """Forget the last `count` entries."""
+        del self.entries[len(self.entries) - count :]
+        self.start = min(self.start, max(len(self.entries) - 1, 0))
+
     def clear(self) -> None:
         """Forget what was said."""
         self.entries, self.start, self._ahead = [], 0, 0

@@ -57,11 +57,20 @@ class Session:
             if understood.command:
                 yield from self._command(understood.command, understood.rest)
             elif not is_blank(understood.rest):
-                for entry in self.conversation.say(understood.rest, understood.name):
-                    yield Said(entry)
-                yield from self._reply(typed)
+                yield from self._say(understood.rest, understood.name, typed)
         except UsageFault as fault:
             yield Failed(str(fault), typed)
+
+    def _say(self, words: str, name: str | None, typed: str) -> Iterator[ChatEvent]:
+        """Say it and let them answer; if nobody could, it was not said and the typed words are given back."""
+        said = self.conversation.say(words, name)
+        for entry in said:
+            yield Said(entry)
+        for event in self._reply(typed):
+            if isinstance(event, Failed) and event.typed:
+                self.conversation.take_back(len(said))
+                yield Changed("Not said; your words are back.")
+            yield event
 
     def cancel(self) -> None:
         """Stop the reply that is being written."""
@@ -144,12 +153,13 @@ class Session:
         return f"{name} is {number}."
 
     def _undo(self, *, mine: bool) -> None:
-        entries, me = self.conversation.entries, self.conversation.me
-        while entries and entries[-1].name != me:
-            entries.pop()
-        while mine and entries and entries[-1].name == me:
-            entries.pop()
-        self.conversation.start = min(self.conversation.start, max(len(entries) - 1, 0))
+        names, me = [entry.name for entry in self.conversation.entries], self.conversation.me
+        count = 0
+        while count < len(names) and names[-1 - count] != me:
+            count += 1
+        while mine and count < len(names) and names[-1 - count] == me:
+            count += 1
+        self.conversation.take_back(count)
 
     def _reply(self, typed: str, count: int | None = None) -> Iterator[ChatEvent]:
         """Lines until the model gives the turn back, at most `count` or the setting's number."""

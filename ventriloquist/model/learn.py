@@ -90,13 +90,14 @@ def plan(
     tokenised = tokenise(LineTokenizer(learner.base.tokenizer), windows, learner.base.max_tokens, run)
     if not tokenised:
         raise NoInput("No training window fits into the model. Run preprocess with a smaller --size.")
-    longest = max(len(window.ids) for window in tokenised)
-    limit = settings.tokens_per_row or (GPU_ROW_TOKENS if learner.device.type == "cuda" else longest)
+    lengths = sorted(len(window.ids) for window in tokenised)
+    usual = lengths[len(lengths) * 9 // 10]
+    limit = settings.tokens_per_row or (GPU_ROW_TOKENS if learner.device.type == "cuda" else usual)
     rows: list[Row] = []
     whole, part = int(epochs), epochs - int(epochs)
     for epoch in range(whole + (part > 0)):
         order = shuffled(tokenised, epoch, settings.seed)
-        rows += pack(order if epoch < whole else order[: max(round(len(order) * part), 1)], max(limit, longest))
+        rows += pack(order if epoch < whole else order[: max(round(len(order) * part), 1)], limit)
     steps = max(len(rows) // settings.rows_per_step, 1)
     if settings.max_steps:
         steps = min(steps, settings.max_steps)

@@ -18,6 +18,8 @@ from ventriloquist.store import Store
 from ventriloquist.windows.file import read_report
 from ventriloquist.workspace import Workspace
 
+_NEEDS = {"describe": "collect", "preprocess": "collect", "train": "preprocess", "evaluate": "train"}
+
 Stage = dict[str, Any]
 """`{"name", "state", "makes", "when", "missing", "next"}`; state is done, ready, waiting, stale, running, failed,
 stopped or lost; `next` is the command that moves it on."""
@@ -59,7 +61,7 @@ def ledger_of(store: Store) -> dict[str, Any]:
 
 
 def _stage(name: str) -> Stage:
-    before = PIPELINE[PIPELINE.index(name) - 1] if name != PIPELINE[0] else None
+    before = _NEEDS.get(name)
     return {
         "name": name,
         "state": "waiting" if before else "ready",
