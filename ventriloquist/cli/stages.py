@@ -63,7 +63,8 @@ def _kind(field: FieldInfo) -> Any:
         annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
     if get_origin(annotation) is Literal:
         return click.Choice([str(choice) for choice in get_args(annotation)])
-    return click.Path(path_type=Path) if annotation is Path else annotation
+    # Whether a file may be read is for the stage to find out, which can say what to do about it.
+    return click.Path(readable=False, path_type=Path) if annotation is Path else annotation
 
 
 def run_stage(

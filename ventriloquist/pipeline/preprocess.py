@@ -50,12 +50,12 @@ def preprocess(settings: PreprocessSettings, workspace: Any, run: Run) -> dict[s
                     counts[window.split] += 1
                     counts["targets"] += window.targets if window.split == "train" else 0
                 run.progress(number, len(chosen), "conversations")
+            if not counts["train"]:  # before the windows of an earlier run are replaced
+                raise NoInput(
+                    "No conversation is long enough to learn from: every one has fewer than "
+                    f"{settings.min_messages} messages or was left out. Collect more, or lower --min-messages."
+                )
         fingerprint = store.fingerprint()
-    if not counts["train"]:
-        raise NoInput(
-            "No conversation is long enough to learn from: every one has fewer than "
-            f"{settings.min_messages} messages or was left out. Collect more, or lower --min-messages."
-        )
     report = {
         "sha256": digest.hexdigest(),
         "store": fingerprint,
