@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import hostile_strings
-from ventriloquist.text import clean_name, cut, is_blank, one_line, plain
+from ventriloquist.text import clean_name, cut, escape_controls, is_blank, one_line, plain
+from ventriloquist.windows.lines import quote
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=60)
 DIRECTIONS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -73,3 +75,10 @@ def test_ten_megabytes_are_no_matter() -> None:
 
 def test_cut() -> None:
     assert cut("12345", 5) == "12345" and cut("123456", 5) == "12345..."
+
+
+@pytest.mark.parametrize(("ident", "string"), hostile_strings(), ids=lambda value: None)
+def test_json_with_escaped_controls_is_the_same_document_and_safe(ident: str, string: str) -> None:
+    document = escape_controls(quote({"text": string}))
+    assert json.loads(document) == json.loads(quote({"text": string}))
+    assert plain(document) == document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -106,6 +107,9 @@ def _attempt(body: bytes) -> None:
             assert str(error).isascii()
 
 
+FUZZ = int(os.environ.get("FUZZ", "0"))
+"""How many inputs `make fuzz` tries."""
+
 BODIES = [
     plain_body("hello"),
     plain_body("é😂" * 200),
@@ -114,7 +118,8 @@ BODIES = [
 ]
 
 
-@settings(max_examples=1500, deadline=None)
+@pytest.mark.fuzz
+@settings(max_examples=FUZZ or 1500, deadline=None)
 @given(st.data())
 def test_mutated_bodies_raise_nothing_else(data: Any) -> None:
     body = bytearray(data.draw(st.sampled_from(BODIES)))
@@ -136,7 +141,8 @@ def test_mutated_bodies_raise_nothing_else(data: Any) -> None:
     _attempt(bytes(body))
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.fuzz
+@settings(max_examples=FUZZ or 500, deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_after_a_header_raise_nothing_else(tail: bytes) -> None:
     _attempt(HEADER + tail)

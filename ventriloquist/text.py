@@ -12,6 +12,7 @@ _UNSAFE = re.compile(
     "\ufeff"  # byte order mark
     "]"
 )
+_UNSAFE_IN_JSON = re.compile(f"{_UNSAFE.pattern[:-1]}\u2028\u2029]")
 _LINE_BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2064\u3164\uffa0]")
@@ -26,6 +27,12 @@ def plain(text: str) -> str:
     text = _LINE_BREAKS.sub("\n", text)
     text = _UNSAFE.sub("", text)
     return _SURROGATES.sub("\ufffd", text)
+
+
+def escape_controls(document: str) -> str:
+    """JSON text with every character that `plain` would drop or change written as a JSON escape: the same document,
+    safe on a terminal."""
+    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 def one_line(text: str, width: int | None = None) -> str:

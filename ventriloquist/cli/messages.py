@@ -7,6 +7,7 @@ import sys
 import click
 
 from ventriloquist.store import Store
+from ventriloquist.text import escape_controls
 from ventriloquist.windows.lines import quote
 from ventriloquist.workspace import Workspace
 
@@ -23,5 +24,5 @@ def messages_command(workspace: Workspace, jsonl: bool) -> None:
     out = sys.stdout.buffer
     with Store.open(workspace) as store:
         for message in store.export():
-            out.write(quote(message).encode() + b"\n")
+            out.write(escape_controls(quote(message)).encode() + b"\n")
     out.flush()
