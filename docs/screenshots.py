@@ -14,7 +14,7 @@ from ventriloquist.workspace import Workspace
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (90, 28)
-SAID = ("any plans this evening?", "/target Theo", "yo, pizza or tacos?")
+SAID = ("hey, any plans this evening?", "did you feed the cat?", "what is your favourite food?")
 
 
 async def draw(workspace: Workspace) -> None:

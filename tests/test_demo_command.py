@@ -57,3 +57,10 @@ def test_the_demo_again_gives_the_same(root: Path) -> None:
     assert {line["name"] for line in result["exchange"]} >= {"Alex", "Maya", "Theo"}
     assert any("finished already" in event.get("text", "") for event in events)
     assert workspace.windows.read_bytes() == before
+
+
+def test_the_demo_never_replaces_a_history_of_ones_own(copy_of_learnt: Workspace) -> None:
+    before = copy_of_learnt.messages_db.read_bytes()
+    refused = demo(copy_of_learnt.root)
+    assert refused.returncode == 2 and "another workspace" in refused.stderr
+    assert copy_of_learnt.messages_db.read_bytes() == before

@@ -19,7 +19,7 @@ from ventriloquist.chat.session import Session
 from ventriloquist.cli.chat import open_session
 from ventriloquist.cli.paint import duration, painting
 from ventriloquist.cli.stages import run_stage
-from ventriloquist.faults import Fault
+from ventriloquist.faults import Fault, UsageFault
 from ventriloquist.files import write_whole
 from ventriloquist.settings import PIPELINE, ChatSettings
 from ventriloquist.text import one_line
@@ -28,6 +28,7 @@ from ventriloquist.workspace import Workspace
 FOLDER = "ventriloquist-demo"
 SAMPLE = "sample"
 SEED = 7
+TEMPERATURE = 0.4
 WINDOWS = {"size": 32, "stride": 31}
 """Shorter than the default: twice the steps for the same tokens, which is what so small a model needs; and with one
 line of overlap it also learns to answer when little was said before, as at the start of a chat."""
@@ -62,10 +63,16 @@ def _sample(workspace: Workspace, messages: int, *, as_json: bool) -> Mapping[st
     folder = workspace.root / SAMPLE
     described = folder / "sample.json"
     wanted = {"messages": messages, "seed": SEED}
+    if not described.is_file() and (workspace.messages_db.exists() or workspace.settings_file.exists()):
+        raise UsageFault(
+            f"{workspace.root} holds a history of its own, which the sample would replace. "
+            "Run the demo in another workspace: ventriloquist --workspace DIR demo"
+        )
 
     def write(settings: Any, workspace: Workspace, run: runs.Run) -> Mapping[str, Any]:
         if described.is_file() and (known := json.loads(described.read_text()))["made_with"] == wanted:
             run.note("The sample history stands.")
+            _write_settings(workspace, folder)
             return dict(known)
         run.phase("write the sample history")
         partial = workspace.root / f".{SAMPLE}.partial"
@@ -81,21 +88,35 @@ def _sample(workspace: Workspace, messages: int, *, as_json: bool) -> Mapping[st
         }
         (partial / described.name).write_text(json.dumps(facts))
         partial.rename(folder)
-        # Stages started later in this workspace, from the app too, mean the same sample and windows.
-        written = [f"[collect]\ndb = {json.dumps(str(folder / 'chat.db'))}\n", "[preprocess]"]
-        written += [f"{name} = {value}" for name, value in WINDOWS.items()]
-        write_whole(workspace.settings_file, "\n".join(written) + "\n")
+        _write_settings(workspace, folder)
         return facts
 
     with painting("demo", as_json=as_json) as paint:
         return runs.perform("demo", write, None, workspace, ["demo", "--messages", str(messages)], paint)
 
 
+def _write_settings(workspace: Workspace, sample: Path) -> None:
+    """So that stages started later in this workspace, from the app too, mean the same sample and windows."""
+    tables: dict[str, Mapping[str, Any]] = {
+        "collect": {"db": str(sample / "chat.db")},
+        "preprocess": WINDOWS,
+        "chat": {"temperature": TEMPERATURE},
+    }
+    lines = []
+    for table, values in tables.items():
+        lines += [
+            f"[{table}]",
+            *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()),
+            "",
+        ]
+    write_whole(workspace.settings_file, "\n".join(lines))
+
+
 def _exchange(workspace: Workspace, people: list[str]) -> list[dict[str, str]]:
     """A word with each of two people; the same words and seed each time."""
     said: list[dict[str, str]] = []
     for person, words in zip(people, ("hey, what are you up to tonight?", "pizza or tacos?"), strict=False):
-        settings = ChatSettings.load(workspace, target=person, temperature=0.4, seed=SEED, max_messages=2)
+        settings = ChatSettings.load(workspace, target=person, temperature=TEMPERATURE, seed=SEED, max_messages=2)
         session = open_session(workspace, settings)
         try:
             said += _word(session, words)
