@@ -139,3 +139,12 @@ def test_a_tokenizer_learnt_from_endless_emoji_can_be_held_to_the_schema() -> No
     tokenizer = tiny.build_tokenizer(said * 3, 2000)
     dancing = Generator(tiny.build_model(len(tokenizer), 32, 1, 3), tokenizer, CPU, 2048, seed=1)
     assert written(dancing, said[:1], ["Ann"], Sampling(max_tokens=40), []).name == "Ann"
+
+
+def test_names_and_replies_may_spell_special_tokens(generator: Generator) -> None:
+    for text in ("<|endoftext|>", "a <|endoftext|><|endoftext|> b", "<|endoftext|>" * 4):
+        line = written(
+            generator, context(text, "Me", texts=(text,)), [text], Sampling(max_tokens=150), [reply_quote(text)]
+        )
+        assert line.name == text and line.reply_to in (None, reply_quote(text))
+        assert 0 not in generator._ids

@@ -166,14 +166,17 @@ class Generator:
         return logits
 
     def _draw(self, logits: torch.Tensor, constraint: Constraint, sampling: Sampling) -> int:
-        logits = logits.masked_fill(~constraint.allowed(), -torch.inf)
+        allowed = constraint.allowed().nonzero().squeeze(1)
+        logits = logits[allowed]
         if sampling.temperature <= 0:
-            return int(logits.argmax())
-        probabilities = torch.softmax(logits / sampling.temperature, -1)
-        ordered, order = probabilities.sort(descending=True)
-        before = ordered.cumsum(-1) - ordered
-        ordered[before >= sampling.top_p] = 0.0
-        return int(order[torch.multinomial(ordered, 1, generator=self.random)])
+            return int(allowed[logits.argmax()])
+        ordered, order = torch.softmax(logits / sampling.temperature, -1).sort(descending=True)
+        cumulative = ordered.cumsum(-1)
+        kept = int((cumulative - ordered < sampling.top_p).sum())
+        # Drawn by hand: multinomial can return what has no probability at all.
+        point = torch.rand((), generator=self.random) * cumulative[kept - 1]
+        drawn = int(torch.searchsorted(cumulative[:kept], point, right=True).clamp(max=kept - 1))
+        return int(allowed[order[drawn]])
 
 
 def _finish(draft: _Draft) -> Line:

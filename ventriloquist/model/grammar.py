@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import llguidance
-import llguidance.hf
 import numpy as np
 import torch
 
@@ -73,12 +72,31 @@ class Constraint:
             raise Fault("The grammar of a line could not be followed; please report this with the base's name.")
 
 
+def _without_special_names(tokenizer: Any) -> str:
+    """The tokenizer as JSON, its special tokens renamed to what no line can hold (a bare NUL).
+
+    Training reads a special token that someone typed as plain text; llguidance would offer the token itself, and
+    then refuse it.
+    """
+    definition = json.loads(tokenizer.backend_tokenizer.to_str())
+    vocabulary = definition["model"]["vocab"]
+    for token in definition["added_tokens"]:
+        if token["special"]:
+            renamed = f"\x00{token['id']}\x00"
+            if isinstance(vocabulary, dict) and token["content"] in vocabulary:
+                vocabulary[renamed] = vocabulary.pop(token["content"])
+            token["content"] = renamed
+    return json.dumps({**definition, "post_processor": None, "truncation": None, "padding": None})
+
+
 class Grammars:
     """Makes constraints for one tokenizer; compiled lines are kept and copied."""
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
         try:
-            self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
+            self._tokenizer = llguidance.LLTokenizer(
+                _without_special_names(tokenizer), n_vocab=vocabulary, eos_token=tokenizer.eos_token_id
+            )
         except BaseException as error:
             if isinstance(error, Exception) or type(error).__name__ == "PanicException":
                 raise Fault("This base's tokenizer cannot be held to the schema of a line; use another base.") from None
