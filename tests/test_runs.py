@@ -481,6 +481,17 @@ def test_detached_start_and_resume(workspace: Workspace, sample: demo.Sample) ->
     assert read_state(find_run(workspace, again))[1] == "done"
 
 
+def test_files_of_the_current_directory_are_never_run(
+    workspace: Workspace, sample: demo.Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json.py", "ventriloquist.py", "sqlite3.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'was run')!r}, 'w').close()\nraise SystemExit(1)\n")
+    monkeypatch.chdir(tmp_path)
+    run_id = start(workspace, "collect", ["collect", "--db", str(sample.chat_db)])
+    until(lambda: not find_run(workspace, run_id).alive, "the run's end")
+    assert read_state(find_run(workspace, run_id))[1] == "done" and not (tmp_path / "was run").exists()
+
+
 def test_a_detached_start_that_fails_early_tells_its_fault_and_leaves_nothing(workspace: Workspace) -> None:
     with pytest.raises(Fault, match="size") as caught:
         start(workspace, "preprocess", ["preprocess", "--size", "1"])
