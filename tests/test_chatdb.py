@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collecting import read
+from tests.collecting import read, run_collect
 from tests.messages_db import START, ChatDbWriter, plain_body
 from ventriloquist.faults import Fault, NoInput
 from ventriloquist.sources.imessage.chatdb import ChatDb
@@ -234,3 +234,9 @@ def test_an_old_newest_message_is_told(writer: ChatDbWriter) -> None:
     assert read(path)[2] == []
     os.utime(path, (newest + 10 * 86_400, newest + 10 * 86_400))
     assert "9 days before chat.db was last written" in read(path)[2][0]
+
+
+def test_a_pipe_is_no_history(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NoInput, match="is no file"):
+        run_collect(tmp_path / "w", tmp_path / "pipe")

@@ -72,6 +72,11 @@ class Session:
                 yield Changed("Not said; your words are back.")
             yield event
 
+    def strangers(self) -> str:
+        """A sentence about the members whom the model never saw, or nothing."""
+        names = [name for name in self.conversation.others if name not in self.known]
+        return f"The model has never seen {', '.join(names)}." if names else ""
+
     def cancel(self) -> None:
         """Stop the reply that is being written."""
         self._cancelled = True
@@ -89,15 +94,13 @@ class Session:
                 yield Told(tuple(help_lines()))
             case "target":
                 self._set_target(rest)
-                yield Changed(f"{conversation.target or 'Anyone'} answers.")
+                yield Changed(f"{conversation.target or 'Anyone'} answers. {self.strangers()}".rstrip())
             case "members":
                 names = split_names(rest, self.known)
                 if not [name for name in names if name != conversation.me]:
                     raise UsageFault("Name at least one member besides you: /members NAME, NAME")
                 conversation.set_members(names)
-                strangers = [name for name in conversation.others if name not in self.known]
-                note = f" The model has never seen {', '.join(strangers)}." if strangers else ""
-                yield Changed(f"In the conversation: {', '.join(conversation.members)}.{note}")
+                yield Changed(f"In the conversation: {', '.join(conversation.members)}. {self.strangers()}".rstrip())
             case "context":
                 yield Told(tuple((line.rstrip("\n"), "") for line in conversation.context()))
             case "clear":

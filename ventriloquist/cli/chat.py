@@ -51,6 +51,8 @@ def talk(session: Session, *, as_json: bool) -> int:
     interactive = sys.stdin.isatty()
     if interactive and not as_json:
         _greet(session)
+    if session.strangers():
+        click.echo(one_line(session.strangers(), 300), err=True)
     failed = False
     try:
         for typed in _typed(session, interactive and not as_json):

@@ -14,7 +14,7 @@ from ventriloquist.faults import Fault
 from ventriloquist.windows.lines import CONTENT_TYPES, DELTAS, KEYS, quote
 
 # Length is bounded by counting tokens: a bound in the expression makes masks slower by an order of magnitude.
-_STRING = r'/"([^"\\\x00-\x1f]|\\["\\bfnrt]|\\u[0-9a-f]{4})*"/'
+_STRING = r'/"([^"\\\x00-\x1f]|\\["\\bfnrt]|\\u[0-9a-f]{4})+"/'
 _LEADS = {key: ("{" if key == KEYS[0] else ", ") + f'"{key}": ' for key in KEYS}
 
 

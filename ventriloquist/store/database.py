@@ -168,7 +168,7 @@ class Store:
 def fault_of(error: Exception, path: Path) -> Fault:
     """What an error of the database file means to the user."""
     code = getattr(error, "sqlite_errorcode", 0)
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE):
         full = from_os_error(OSError(errno.ENOSPC, ""), "writing data/messages.db")
         return DiskFull(str(full))
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -178,6 +178,8 @@ def _text(value: bytes) -> str:
 
 def _check_file(path: Path) -> None:
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise NoInput(f"{path} is no file. Name Apple's chat.db with --db PATH.")
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
     except (FileNotFoundError, NotADirectoryError):
