@@ -140,7 +140,7 @@ def test_no_foreign_code_is_run_and_nothing_is_unpickled() -> None:
 
 def test_the_project_speaks_of_itself_alone() -> None:
     """No path of the machine that it was written on, and no address of a package index."""
-    words = re.compile(r"/root/|/home/\w|index-url|find-links|/simple/", re.IGNORECASE)
+    words = re.compile(r"/root/|/home/\w|index[-]url|find[-]links|/simple[/]", re.IGNORECASE)
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
         "\n"
     )
