@@ -231,4 +231,5 @@ def test_many_at_once_with_faults_in_between() -> None:
     with fake.serving(fake.caption("ok"), script) as server:
         answers, captioner = ask(server.url, 40, concurrency=16)
     assert answers == ["ok"] * 40
-    assert captioner.requests == 60
+    # Twenty faults cost a request each; a reset may also close a connection that another request was about to use.
+    assert 60 <= captioner.requests <= 64
