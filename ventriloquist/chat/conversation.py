@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ventriloquist.records import MICROSECONDS
 from ventriloquist.text import clean_name, is_blank
-from ventriloquist.windows.lines import DELTAS, REPLY_CHARACTERS, Line, reply_quote, split_lines
+from ventriloquist.windows.lines import DELTAS, Line, reply_quote, split_lines
 from ventriloquist.windows.render import Entry, render
 
 RECENT_REPLIES = 12
@@ -108,11 +108,6 @@ class Conversation:
     def ends_turn(self, name: str, written: int) -> bool:
         """True if `name` as the next speaker means that the turn is over."""
         return written > 0 and (name != self.target if self.target else name == self.me)
-
-    def find(self, text: str) -> Entry | None:
-        """The latest entry that a reply quotes."""
-        quoted = reply_quote(text) if len(text) > REPLY_CHARACTERS + 3 else text
-        return next((entry for entry in reversed(self.entries) if reply_quote(entry.text) == quoted), None)
 
     def _time(self) -> int:
         return self.clock() + self._ahead

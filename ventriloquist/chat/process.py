@@ -62,10 +62,6 @@ class ModelProcess:
         request = {"op": "write", "context": context, "names": names, "replies": replies, "ends": ends}
         yield from self._ask({**request, "sampling": sampling})
 
-    def prefill(self, context: Sequence[str]) -> None:
-        """Let the model read `context` ahead of the next line."""
-        next(self._ask({"op": "prefill", "context": context}))
-
     def seed(self, seed: int) -> None:
         self._send({"op": "seed", "seed": seed})
 

@@ -1,8 +1,7 @@
 """The model in a child process: requests as JSON lines on stdin, answers as JSON lines on stdout.
 
-So torch never enters the app, and a model that dies takes nothing with it. Requests: `{"op": "load" | "prefill" |
-"write" | "cancel" | "seed", ...}`; answers: `{"kind": "ready" | "name" | "text" | "line" | "turn" | "cancelled" |
-"prefilled" | "error", ...}`.
+So torch never enters the app, and a model that dies takes nothing with it. Requests: `{"op": "load" | "write" |
+"cancel" | "seed", ...}`; answers: `{"kind": "ready" | "name" | "text" | "line" | "turn" | "cancelled" | "error", ...}`.
 """
 
 from __future__ import annotations
@@ -62,8 +61,6 @@ class Server:
                 yield self._load(request)
             case "seed":
                 self._generator.seed(request["seed"])
-            case "prefill":
-                yield {"kind": "prefilled", "read": self._generator.prefill(request["context"])}
             case "write":
                 yield from self._write(request)
 

@@ -23,7 +23,7 @@ from ventriloquist.windows.lines import split_lines
 
 TOKENIZER_LINES = 200_000
 GPU_ROW_TOKENS = 8192
-BATCH_LINES = 4096
+KNOWN_LINES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def tokenise(lines: LineTokenizer, windows: Sequence[tuple[str, int]], max_token
         window = lines.assemble(parts, [known[part] for part in parts], targets, max_tokens)
         if window is not None:
             result.append(window)
-        if len(known) > BATCH_LINES * 16:
+        if len(known) > KNOWN_LINES:
             known.clear()
         run.progress(number, len(windows), "windows")
     return result
