@@ -39,10 +39,21 @@ def read(path: Path, my_handles: set[str] | None = None, **settings: Any) -> tup
     loaded = CollectSettings.load(Workspace.at(path.parent / "workspace"), db=path, **settings)
     ledger = Ledger()
     with open_source(loaded, normaliser("US")) as source:
-        messages = list(source.messages(ledger, my_handles or source.my_handles()))
+        messages = [
+            message for block in source.blocks(my_handles or source.my_handles()) for message in block.messages(ledger)
+        ]
         assert ledger.source_rows == source.rows()
         assert ledger.kept.total() == len(messages)
-        return messages, ledger, list(source.warnings())
+        return messages, ledger, list(source.warnings(ledger, states_of(messages)))
+
+
+def states_of(messages: list[Message]) -> dict[str, int]:
+    """How many attachments are on this disk, known to be elsewhere, and missing."""
+    states = {"present": 0, "offloaded": 0, "missing": 0}
+    for message in messages:
+        for each in message.attachments:
+            states["present" if each.path else "offloaded" if each.is_offloaded else "missing"] += 1
+    return states
 
 
 def dropped(ledger: Ledger) -> dict[str, int]:

@@ -135,7 +135,9 @@ def test_order_and_shape_of_the_export(collected: Collected) -> None:
 def test_collecting_again_gives_the_same_store(collected: Collected, tmp_path: Path) -> None:
     with Store.open(Workspace.at(collected.root)) as store:
         first = store.fingerprint()
-    assert run_collect(collected.root, collected.sample.chat_db) == collected.makes
+    again = run_collect(collected.root, collected.sample.chat_db)
+    assert collected.makes["new"] == collected.makes["messages"]
+    assert again == {**collected.makes, "new": 0, "changed": 0, "gone": 0}
     assert exported(collected.root) == collected.messages
     run_collect(tmp_path / "other", collected.sample.chat_db)
     for root in (collected.root, tmp_path / "other"):
@@ -343,7 +345,7 @@ def test_kills_at_any_moment_lose_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         traced(patch, statements.append)
         run_collect(tmp_path / "measured", new)
-    begin = statements.index("DROP INDEX messages_in_order")
+    begin = statements.index("BEGIN IMMEDIATE")
     commit = max(n for n, each in enumerate(statements) if each == "COMMIT")
     points = [begin + (commit - begin) * step // 24 for step in range(1, 25)]
     assert commit - begin > 4000
@@ -383,7 +385,7 @@ def test_a_stop_keeps_the_old_history(tmp_path: Path, monkeypatch: pytest.Monkey
     before = exported(tmp_path / "workspace")
 
     def stop_at(statement: str) -> None:
-        if statement == "DROP INDEX messages_in_order":
+        if statement == "BEGIN IMMEDIATE":
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:

@@ -18,6 +18,7 @@ import pytest
 from tests import fake_gemini as fake
 from tests import media_samples as samples
 from tests.collecting import run_collect
+from tests.storing import replace_history
 from ventriloquist import demo
 from ventriloquist.faults import Fault, Stopped
 from ventriloquist.media import convert, sending
@@ -77,7 +78,7 @@ def collected(workspace: Workspace, attachments: list[Attachment]) -> None:
 
     with Store.open(workspace, create=True) as store:
         conversations = [Conversation("c", ChatKind.DM, ("+15550100", ME))]
-        store.replace_history("sample", [chat], conversations, people, messages(), ledger)
+        replace_history(store, "sample", [chat], conversations, people, messages(), ledger)
 
 
 def stored(workspace: Workspace) -> dict[str, tuple[str, str]]:

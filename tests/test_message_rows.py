@@ -214,7 +214,7 @@ def test_attachments_in_the_order_of_their_slots(writer: ChatDbWriter) -> None:
         7,
     )
     assert (one.guid, one.name, one.path) == ("G-1", "one.jpg", str(folder / "one.jpg"))
-    assert any("1 of 2 attachments" in warning for warning in warnings)
+    assert any("1 of 2 attachments are not on this disk: 1 in iCloud" in warning for warning in warnings)
 
 
 def test_a_voice_message_has_its_transcript(writer: ChatDbWriter) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import hostile_strings
+from tests.storing import replace_history
 from ventriloquist.faults import Busy, DiskFull, Fault, NoInput
 from ventriloquist.records import (
     ME,
@@ -59,10 +60,8 @@ CONVERSATIONS = [
 
 def message(row: int, chat: str = "sms", **more: object) -> Message:
     sent_at = row * 1_000_000
-    return replace(
-        Message(f"M-{row}", "imessage", row, chat, Kind.TEXT, True, sent_at, text=f"text {row}"),
-        **more,  # type: ignore[arg-type]
-    )
+    plain = Message(f"M-{row}", "imessage", row, chat, Kind.TEXT, True, sent_at, text=f"text {row}")
+    return plain._replace(**more)
 
 
 PHOTO = Attachment("A-1", "image/jpeg", "a.jpg", "/photos/a.jpg", None, None, False, 12)
@@ -87,7 +86,7 @@ def fill(store: Store, messages: list[Message] = MESSAGES, people: list[Person] 
             yield each
         ledger.drop("empty", 0, 2)
 
-    store.replace_history("imessage", CHATS, CONVERSATIONS, people, read(), ledger)
+    replace_history(store, "imessage", CHATS, CONVERSATIONS, people, read(), ledger)
 
 
 @pytest.fixture
@@ -169,7 +168,7 @@ def test_every_string_comes_back(store: Store) -> None:
     file = Attachment("\ud800g", "\x00", "\ud83d.jpg", "/p/\udcff.jpg", "\ud800", None)
     ledger = Ledger()
     one = message(1, chat.guid, attachments=(file,), reaction=Reaction("emoji", "\ud800", 0, "\udfff"))
-    store.replace_history("imessage", [chat], CONVERSATIONS, PEOPLE, iter([one]), ledger)
+    replace_history(store, "imessage", [chat], CONVERSATIONS, PEOPLE, iter([one]), ledger)
     assert list(store.messages("dm-a")) == [one]
     store.describe(file.guid, "d\ud800\x00", "name")
     assert next(iter(store.export()))["attachments"][0]["description"] == "d\ud800\x00"
@@ -182,13 +181,13 @@ def test_the_fingerprint_is_of_the_content(workspace: Workspace, tmp_path: Path)
         fill(store)
         assert store.fingerprint() == first
         elsewhere = [
-            replace(each, attachments=tuple(replace(file, path="/elsewhere") for file in each.attachments))
+            each._replace(attachments=tuple(replace(file, path="/elsewhere") for file in each.attachments))
             for each in MESSAGES
         ]
         fill(other, elsewhere[:1])
         fill(other, elsewhere)
         assert other.fingerprint() == first
-        fill(other, [*elsewhere[:-1], replace(elsewhere[-1], text="x")])
+        fill(other, [*elsewhere[:-1], elsewhere[-1]._replace(text="x")])
         assert other.fingerprint() != first
         fill(other, elsewhere, [replace(PEOPLE[0], name="May"), *PEOPLE[1:]])
         assert other.fingerprint() != first
@@ -213,7 +212,7 @@ def test_a_failing_history_leaves_the_old_one(store: Store) -> None:
         raise NoInput("no more")
 
     with pytest.raises(NoInput):
-        store.replace_history("imessage", CHATS, CONVERSATIONS, PEOPLE, broken(), Ledger())
+        replace_history(store, "imessage", CHATS, CONVERSATIONS, PEOPLE, broken(), Ledger())
     assert (list(store.export()), store.fingerprint(), store.ledger()) == before
 
 
@@ -224,7 +223,7 @@ def test_a_reader_sees_the_old_history_while_a_new_one_is_written(store: Store, 
             yield from (message(row) for row in range(100, 5000))
             assert reader.counts()["messages"] == 6
 
-        store.replace_history("imessage", CHATS, CONVERSATIONS, PEOPLE, slow(), Ledger())
+        replace_history(store, "imessage", CHATS, CONVERSATIONS, PEOPLE, slow(), Ledger())
         assert reader.counts()["messages"] == 4900
 
 
@@ -237,8 +236,8 @@ def test_only_the_owner_may_read(store: Store, workspace: Workspace) -> None:
 def test_a_second_source_stands_beside_the_first(store: Store) -> None:
     chats = [Chat("other", "later", ChatKind.DM, (MAYA,))]
     people = [PEOPLE[0], PEOPLE[1]]
-    one = replace(message(1), source="later", chat="other")
-    store.replace_history("later", chats, CONVERSATIONS[:1], people, iter([one]), Ledger())
+    one = message(1)._replace(source="later", chat="other")
+    replace_history(store, "later", chats, CONVERSATIONS[:1], people, iter([one]), Ledger())
     assert [each.source for each in store.messages("dm-a")].count("later") == 1
     fill(store)
     assert store.counts()["messages"] == 7
@@ -344,7 +343,7 @@ def test_a_killed_writer_leaves_the_old_history(store: Store, workspace: Workspa
                 yield from (message(row, text="x" * 2000) for row in range(20_000))
                 os.kill(os.getpid(), signal.SIGKILL)
 
-            doomed.replace_history("imessage", CHATS, CONVERSATIONS, PEOPLE, until_killed(), Ledger())
+            replace_history(doomed, "imessage", CHATS, CONVERSATIONS, PEOPLE, until_killed(), Ledger())
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert workspace.messages_db.with_name("messages.db-wal").stat().st_size > 5_000_000  # it was half done

@@ -41,6 +41,10 @@ class NoInput(Fault):
     exit = Exit.NO_INPUT
 
 
+class Damaged(NoInput):
+    """The history's file is damaged: a part of it may still be salvaged, by opening it for that."""
+
+
 class Busy(Fault):
     """Another run holds the workspace."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from time import gmtime
+from typing import Any, NamedTuple
 
 MICROSECONDS = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ME = "me"
 """The key of the person whose history it is."""
@@ -36,7 +38,8 @@ class ChatKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that stands in a message. `path` is where it lies on this machine, or None if it does not."""
+    """A file that stands in a message. `path` is where it lies on this machine, or None if it does not;
+    `is_offloaded` then says that the history itself knows it to be elsewhere (iCloud), and not lost."""
 
     guid: str
     mime_type: str | None = None
@@ -46,6 +49,7 @@ class Attachment:
     description: str | None = None
     is_sticker: bool = False
     total_bytes: int | None = None
+    is_offloaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,12 @@ class Reaction:
     emoji: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message. `sent_at` is microseconds since 1970-01-01 UTC; `sender_handle` is normalised, None for me."""
+class Message(NamedTuple):
+    """One message. `sent_at` is microseconds since 1970-01-01 UTC; `sender_handle` is normalised, None for me.
+
+    `details` is what else the source says of it, as JSON values: see docs/formats.md. A tuple, since there are
+    millions of them.
+    """
 
     guid: str
     source: str
@@ -78,6 +85,7 @@ class Message:
     edited: bool = False
     unsent: bool = False
     service: str | None = None
+    details: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,18 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Book:
+    """What a collect knew of people: my own addresses, everyone's (both normalised), and the address books as they
+    are written, the one that wins first."""
+
+    my_name: str
+    region: str
+    mine: tuple[str, ...]
+    handles: tuple[str, ...]
+    cards: tuple[tuple[Contact, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """The chats of the same people merged: `id` is stable for a set of people and a kind.
 
@@ -126,10 +146,14 @@ class Conversation:
 
 @dataclass(slots=True)
 class Ledger:
-    """Every row of a source, counted once: kept by kind or dropped by reason, for each year (UTC; 0 if undated)."""
+    """Every row of a source, counted once: kept by kind or dropped by reason, for each year (UTC; 0 if undated).
+
+    `unreadable` counts the rows, kept or dropped, whose text could not be decoded.
+    """
 
     kept: Counter[tuple[str, int]] = field(default_factory=Counter)
     dropped: Counter[tuple[str, int]] = field(default_factory=Counter)
+    unreadable: int = 0
 
     def keep(self, kind: Kind, sent_at: int) -> None:
         self.kept[kind.value, year_of(sent_at)] += 1
@@ -152,6 +176,11 @@ def rfc3339(sent_at: int) -> str:
     return moment(sent_at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+_YEARS = [(datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) for year in range(1971, 2200)]
+
+
 def year_of(sent_at: int) -> int:
     """The UTC year, or 0 when the date is unset."""
-    return gmtime(sent_at // MICROSECONDS).tm_year if sent_at else 0
+    if not sent_at:
+        return 0
+    return 1970 + bisect_right(_YEARS, sent_at) if 0 < sent_at < _YEARS[-1] else moment(sent_at).year

@@ -39,6 +39,8 @@ __all__ = [
 
 PROGRESS_SECONDS = 0.2
 RUN_VARIABLE = "VENTRILOQUIST_RUN"
+WATCHING = "watch"
+"""The phase of a run that does nothing but wait for more to do, and holds nobody up."""
 RESUMES_VARIABLE = "VENTRILOQUIST_RESUMES"
 
 
@@ -146,11 +148,12 @@ def perform(
 
     Raises the stage's Fault after writing it as the run's end; any other exception becomes a Fault that names
     where it happened and keeps the message text out. stdout and stderr go to the run's `output.log` meanwhile.
+    A run whose settings say `shares_workspace` takes the workspace's lock itself, when it changes something.
     """
     workspace.prepare()
     try:
         with (
-            hold(workspace.lock, stage),
+            contextlib.nullcontext() if getattr(settings, "shares_workspace", False) else hold(workspace.lock, stage),
             _folder_for(workspace, stage) as folder,
             hold(folder / "lock", stage),
             _output_to(folder / "output.log"),

@@ -76,6 +76,11 @@ class StageSettings(BaseSettings):
                 words += [f"--{flag}", str(value)]
         return words
 
+    @property
+    def shares_workspace(self) -> bool:
+        """True for a run that holds the workspace only while it writes, and not all of its life."""
+        return False
+
     @classmethod
     def options(cls) -> dict[str, FieldInfo]:
         """The fields that are flags and form entries, in their order; secrets come from the environment only."""
@@ -141,6 +146,10 @@ class CollectSettings(StageSettings):
         description="Apple's chat.db (default: ~/Library/Messages/chat.db).",
         json_schema_extra=MAIN,
     )
+    backup: Path | None = Field(
+        None,
+        description="An iPhone backup that is not encrypted, or the folder that holds it; read instead of a chat.db.",
+    )
     attachments: Path | None = Field(
         None,
         description="The folder that holds the attachments (default: Attachments beside chat.db).",
@@ -168,6 +177,12 @@ class CollectSettings(StageSettings):
         validation_alias=AliasChoices("USER_IDENTIFIERS", "VENTRILOQUIST_COLLECT_USER_IDENTIFIERS", "user_identifiers"),
     )
     include_deleted: bool = Field(False, description="Also keep recently deleted messages.")
+    watch: bool = Field(False, description="Stay, and collect again whenever Messages has written something.")
+
+    @property
+    def shares_workspace(self) -> bool:
+        """True for a run that lets other stages work while it waits."""
+        return self.watch
 
 
 class DescribeSettings(StageSettings):

@@ -12,7 +12,7 @@ from typing import Any
 from ventriloquist.faults import NoInput
 from ventriloquist.model import checkpoint
 from ventriloquist.runfold import read_state
-from ventriloquist.runs import list_runs
+from ventriloquist.runs import WATCHING, list_runs
 from ventriloquist.settings import PIPELINE
 from ventriloquist.store import Store
 from ventriloquist.windows.file import read_report
@@ -150,7 +150,7 @@ def _with_runs(stages: dict[str, Stage], workspace: Workspace) -> None:
         if name not in stages:
             continue
         state, status = read_state(run)
-        if status == "running":
+        if status == "running" and state.phase != WATCHING:
             stages[name].update(state="running", missing=None, next=f"ventriloquist runs watch {run.id}")
         elif status in ("failed", "stopped", "lost"):
             said = state.error or "the run ended without a word (killed, or the machine went down)"

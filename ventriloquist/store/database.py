@@ -6,14 +6,17 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from ventriloquist.faults import Busy, DiskFull, Fault, NoInput, from_os_error
-from ventriloquist.records import Attachment, Chat, Conversation, Ledger, Message, Person
-from ventriloquist.store import describing, reading, replacing, schema
+from ventriloquist.records import Attachment, Book, Chat, Conversation, Ledger, Message, Person
+from ventriloquist.store import collected, describing, reading, schema
 from ventriloquist.store.fingerprint import fingerprint
+from ventriloquist.store.placing import Places
+from ventriloquist.store.updating import Updating
 from ventriloquist.store.values import to_value
 from ventriloquist.workspace import Workspace
 
@@ -79,23 +82,62 @@ class Store:
         """Let go of the file."""
         self._connection.close()
 
-    def replace_history(
-        self,
-        source: str,
-        chats: Sequence[Chat],
-        conversations: Sequence[Conversation],
-        people: Sequence[Person],
-        messages: Iterator[Message],
-        ledger: Ledger,
-    ) -> None:
-        """Put a source's whole history in the place of the one before, in one transaction.
+    @contextmanager
+    def updating(
+        self, source: str, chats: Sequence[Chat], people: Sequence[Person], conversations: Sequence[Conversation]
+    ) -> Iterator[Updating]:
+        """Bring a source's history up to date, in one transaction; see `Updating`.
 
-        `messages` is read once, `ledger` after it. Whatever ends this early, a kill among it, leaves the history
-        that was there. Descriptions stay, since they belong to the attachments' guids.
+        Whatever ends the block early, a kill among it, leaves the history that was there. Descriptions stay, since
+        they belong to the attachments' guids.
         """
-        replacing.replace_history(self._connection, source, chats, conversations, people, messages, ledger)
-        self._person_of = None
+        with self._transaction():
+            yield Updating(self._connection, source, chats, people, conversations)
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def rearrange(self, people: Sequence[Person], conversations: Sequence[Conversation]) -> None:
+        """Write anew who is who and which chats are one conversation; the messages stay as they are."""
+        with self._transaction():
+            for source in self.sources():
+                chats = collected.chats(self._connection, source)
+                Places(self._connection, source, chats, people, conversations).write(people)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._person_of = None
+
+    def sources(self) -> list[str]:
+        """The histories that were collected."""
+        return [str(source) for (source,) in self._connection.execute("SELECT source FROM collects ORDER BY 1")]
+
+    def chats(self) -> list[Chat]:
+        """The chats that have messages, of all sources."""
+        return [chat for source in self.sources() for chat in collected.chats(self._connection, source)]
+
+    def book(self) -> Book | None:
+        """What the latest collects knew of people, or None where they kept nothing of it."""
+        return collected.book(self._connection)
+
+    def report(self) -> dict[str, Any] | None:
+        """What the latest collect had to say of itself, or None; see docs/formats.md."""
+        return next((report for _, report in self.past_collects(1)), None)
+
+    def past_collects(self, limit: int) -> list[tuple[str, dict[str, Any]]]:
+        """When collects ended and their reports, the newest first."""
+        return collected.past_collects(self._connection, limit)
+
+    def attachment_states(self, source: str | None = None) -> dict[str, int]:
+        """`{"present", "offloaded", "missing"}`: attachments by where their files are."""
+        return collected.attachment_states(self._connection, source)
 
     def people(self) -> dict[str, Person]:
         """Everyone who wrote or is in a conversation, and me, by key."""
@@ -144,9 +186,8 @@ class Store:
     def describe_all(self, descriptions: Iterable[tuple[str, str]], by: str) -> None:
         """Keep many (guid, text) in one transaction."""
         rows = [[to_value(guid), to_value(text), by] for guid, text in descriptions]
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", rows)
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            self._connection.executemany("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", rows)
 
     def attachments_described_by(self, by: str | None) -> Iterator[Attachment]:
         """Attachments, on disk or not, whose description is by `by`, or that have none (None); each guid once."""

@@ -11,7 +11,7 @@ from ventriloquist.store.values import to_text, to_word
 BATCH = 500
 _QUERY = (
     "SELECT a.message, a.position, a.guid, a.mime_type, a.name, a.path, a.transcript, a.is_sticker, a.total_bytes, "
-    "d.text FROM attachments AS a LEFT JOIN descriptions AS d ON d.attachment = a.guid "
+    "a.offloaded, d.text FROM attachments AS a LEFT JOIN descriptions AS d ON d.attachment = a.guid "
     'WHERE d."by" IS ? AND (a.message, a.position) > (?, ?) '
     "AND a.rowid = (SELECT e.rowid FROM attachments AS e WHERE e.guid = a.guid "
     "ORDER BY e.path IS NULL, e.message, e.position LIMIT 1) ORDER BY a.message, a.position LIMIT ?"
@@ -25,7 +25,7 @@ def attachments_described_by(connection: sqlite3.Connection, by: str | None) -> 
     """
     after = (-1, -1)
     while rows := connection.execute(_QUERY, [by, *after, BATCH]).fetchall():
-        for _, _, guid, mime_type, name, path, transcript, is_sticker, total_bytes, text in rows:
+        for _, _, guid, mime_type, name, path, transcript, is_sticker, total_bytes, offloaded, text in rows:
             yield Attachment(
                 guid=to_word(guid),
                 mime_type=to_text(mime_type),
@@ -35,6 +35,7 @@ def attachments_described_by(connection: sqlite3.Connection, by: str | None) -> 
                 description=to_text(text),
                 is_sticker=bool(is_sticker),
                 total_bytes=total_bytes,
+                is_offloaded=bool(offloaded),
             )
         after = rows[-1][:2]
 

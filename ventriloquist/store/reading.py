@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,11 +26,11 @@ BATCH = 500
 _MESSAGES = (
     "SELECT m.number, m.guid, m.source, m.source_row, c.guid, m.kind, m.is_from_me, m.sent_at, m.sender, m.text, "
     "m.reply_to, m.reaction_type, m.reaction_target, m.reaction_part, m.reaction_emoji, m.attachments, m.edited, "
-    "m.unsent, m.service FROM messages AS m JOIN chats AS c ON c.number = m.chat "
+    "m.unsent, m.service, m.details FROM messages AS m JOIN chats AS c ON c.number = m.chat "
 )
 _ATTACHMENTS = (
-    "SELECT a.message, a.guid, a.mime_type, a.name, a.path, a.transcript, d.text, a.is_sticker, a.total_bytes "
-    "FROM attachments AS a LEFT JOIN descriptions AS d ON d.attachment = a.guid "
+    "SELECT a.message, a.guid, a.mime_type, a.name, a.path, a.transcript, d.text, a.is_sticker, a.total_bytes, "
+    "a.offloaded FROM attachments AS a LEFT JOIN descriptions AS d ON d.attachment = a.guid "
 )
 _IN_CONVERSATION = (
     "WHERE m.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY m.sent_at, m.source_row"
@@ -117,6 +118,7 @@ def _message(row: Row, attachments: tuple[Attachment, ...]) -> Message:
         edited=bool(row[16]),
         unsent=bool(row[17]),
         service=to_text(row[18]),
+        details=json.loads(row[19]) if row[19] else None,
     )
 
 
@@ -139,6 +141,7 @@ def _attachment(row: Row) -> Attachment:
         description=to_text(row[6]),
         is_sticker=bool(row[7]),
         total_bytes=row[8],
+        is_offloaded=bool(row[9]),
     )
 
 
@@ -158,8 +161,9 @@ def attachments_to_describe(connection: sqlite3.Connection) -> Iterator[Attachme
 def ledger(connection: sqlite3.Connection) -> Ledger:
     """Every row of all sources, kept or dropped."""
     total = Ledger()
-    for kept, what, year, rows in connection.execute("SELECT kept, what, year, rows FROM ledger"):
+    for kept, what, year, rows in connection.execute("SELECT kept, what, year, sum(rows) FROM ledger GROUP BY 1, 2, 3"):
         (total.kept if kept else total.dropped)[what, year] += rows
+    total.unreadable = connection.execute("SELECT coalesce(sum(unreadable), 0) FROM blocks").fetchone()[0]
     return total
 
 

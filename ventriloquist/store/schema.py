@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from ventriloquist.faults import Fault
 
 
@@ -70,7 +68,34 @@ ATTACHMENT_COLUMNS: dict[str, Any] = {
     "total_bytes": int,
 }
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [first_tables]
+
+def blocks_and_reports(connection: sqlite3.Connection) -> None:
+    """2: what was read is kept block by block, so that collecting again reads what changed; details; reports."""
+    connection.execute("ALTER TABLE messages ADD COLUMN details TEXT")
+    connection.execute("ALTER TABLE attachments ADD COLUMN offloaded INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE collects ADD COLUMN report TEXT")
+    connection.execute("ALTER TABLE ledger RENAME TO first_ledger")
+    create = _Creator(connection)
+    create("ledger", {"source": str, "block": int, "kept": int, "what": str, "year": int, "rows": int}, LEDGER_KEY)
+    connection.execute("INSERT INTO ledger SELECT source, 0, kept, what, year, rows FROM first_ledger")
+    connection.execute("DROP TABLE first_ledger")
+    create("blocks", BLOCK_COLUMNS, pk=("source", "block"))
+    create("books", {"source": str, "book": str}, pk="source")
+    create("past_collects", {"number": int, "source": str, "at": str, "report": str}, pk="number")
+
+
+LEDGER_KEY = ("source", "block", "kept", "what", "year")
+BLOCK_COLUMNS: dict[str, Any] = {
+    "source": str,
+    "block": int,
+    "digest": bytes,
+    "first": int,
+    "messages": int,
+    "unreadable": int,
+}
+"""Block by block: a digest of all that its messages were made of, and the numbers of those messages."""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [first_tables, blocks_and_reports]
 """Migration N makes a database of version N out of one of version N - 1. Never change one that was released."""
 
 
@@ -118,6 +143,8 @@ class _Creator:
     """Creates tables inside the transaction that is open."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        from sqlite_utils import Database  # takes as long to load as a small history to read
+
         self._connection = connection
         self._describe = Database(connection).create_table_sql
 

@@ -29,6 +29,7 @@ from ventriloquist.tui.screens.base import sentence_of
 from ventriloquist.tui.screens.chat import ChatScreen
 from ventriloquist.tui.screens.form import FormScreen
 from ventriloquist.tui.screens.home import HomeScreen
+from ventriloquist.tui.screens.people import PeopleScreen
 from ventriloquist.tui.screens.run import RunScreen
 from ventriloquist.tui.screens.runs import RunsScreen
 from ventriloquist.tui.themes import DEFAULT_THEME, THEMES, save_theme, saved_theme
@@ -140,6 +141,10 @@ class VentriloquistApp(App[None]):
     def _show_runs(self) -> None:
         self.push_screen(RunsScreen(self.workspace))
 
+    @on(HomeScreen.PeopleWanted)
+    def _show_people(self) -> None:
+        self.push_screen(PeopleScreen(self.workspace))
+
     @on(HomeScreen.ChatWanted)
     def _show_chat(self) -> None:
         self._find_checkpoint()
@@ -167,6 +172,7 @@ class VentriloquistApp(App[None]):
         for stage in PIPELINE:
             yield SystemCommand(stage.capitalize(), about(STAGES[stage]), partial(self._open_form, stage))
         yield SystemCommand("Chat", "Talk with the people in the history", self._show_chat)
+        yield SystemCommand("People", "Who is in the history: names, merge, split", self._show_people)
         yield SystemCommand("Runs", "Every time a stage was started", self._show_runs)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave the app; runs go on", self.action_quit)

@@ -1,4 +1,4 @@
-"""Names from Contacts: the `AddressBook-v22.abcddb` databases of a Mac, opened read-only."""
+"""Names from Contacts: the `AddressBook-v22.abcddb` databases of a Mac, the `AddressBook.sqlitedb` of an iPhone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ FILE = "AddressBook-v22.abcddb"
 _HANDLES = {"ZABCDPHONENUMBER": "ZFULLNUMBER", "ZABCDEMAILADDRESS": "ZADDRESS"}
 _NAMES = ("ZFIRSTNAME", "ZMIDDLENAME", "ZLASTNAME", "ZNICKNAME", "ZORGANIZATION")
 _IS_ME = "ZCONTAINERWHERECONTACTISME"
+_IPHONE_NAMES = ("First", "Middle", "Last", "Nickname", "Organization")
+_PHONE, _EMAIL = 3, 4
+"""What `ABMultiValue.property` says of a value on an iPhone."""
 
 
 def read_address_books(folder: Path) -> tuple[list[Contact], list[str]]:
@@ -38,22 +41,44 @@ def read_address_books(folder: Path) -> tuple[list[Contact], list[str]]:
 def _read(path: Path) -> list[Contact]:
     connection = _open(path)
     try:
-        columns = {str(name) for (name,) in connection.execute("SELECT name FROM pragma_table_info('ZABCDRECORD')")}
-        handles: dict[int, list[str]] = {}
-        for table, column in _HANDLES.items():
-            query = f"SELECT ZOWNER, {column} FROM {table} ORDER BY Z_PK"  # noqa: S608 - names from above
-            for owner, handle in connection.execute(query):
-                if isinstance(handle, str) and handle.strip():
-                    handles.setdefault(owner, []).append(handle)
-        names = ", ".join(name if name in columns else "NULL" for name in _NAMES)
-        me = f"{_IS_ME} IS NOT NULL" if _IS_ME in columns else "0"
-        query = f"SELECT Z_PK, {names}, {me} FROM ZABCDRECORD ORDER BY Z_PK"  # noqa: S608 - names from above
-        cards = [(row[0], _name(*row[1:6]), bool(row[6])) for row in connection.execute(query)]
-        return [
-            Contact(name, tuple(handles.get(key, ())), is_me) for key, name, is_me in cards if key in handles or is_me
-        ]
+        return _of_a_mac(connection) if _columns(connection, "ZABCDRECORD") else _of_an_iphone(connection)
     finally:
         connection.close()
+
+
+def _of_a_mac(connection: sqlite3.Connection) -> list[Contact]:
+    columns = _columns(connection, "ZABCDRECORD")
+    handles: dict[int, list[str]] = {}
+    for table, column in _HANDLES.items():
+        query = f"SELECT ZOWNER, {column} FROM {table} ORDER BY Z_PK"  # noqa: S608 - names from above
+        for owner, handle in connection.execute(query):
+            if isinstance(handle, str) and handle.strip():
+                handles.setdefault(owner, []).append(handle)
+    names = ", ".join(name if name in columns else "NULL" for name in _NAMES)
+    me = f"{_IS_ME} IS NOT NULL" if _IS_ME in columns else "0"
+    query = f"SELECT Z_PK, {names}, {me} FROM ZABCDRECORD ORDER BY Z_PK"  # noqa: S608 - names from above
+    cards = [(row[0], _name(*row[1:6]), bool(row[6])) for row in connection.execute(query)]
+    return [Contact(name, tuple(handles.get(key, ())), is_me) for key, name, is_me in cards if key in handles or is_me]
+
+
+def _of_an_iphone(connection: sqlite3.Connection) -> list[Contact]:
+    columns = _columns(connection, "ABPerson")
+    handles: dict[int, list[str]] = {}
+    values = connection.execute(
+        "SELECT record_id, value FROM ABMultiValue WHERE property IN (?, ?) ORDER BY record_id, property, ROWID",
+        (_PHONE, _EMAIL),
+    )
+    for owner, handle in values:
+        if isinstance(handle, str) and handle.strip():
+            handles.setdefault(owner, []).append(handle)
+    names = ", ".join(name if name in columns else "NULL" for name in _IPHONE_NAMES)
+    query = f"SELECT ROWID, {names} FROM ABPerson ORDER BY ROWID"  # noqa: S608 - names from above
+    cards = [(row[0], _name(*row[1:6])) for row in connection.execute(query)]
+    return [Contact(name, tuple(handles[key])) for key, name in cards if key in handles]
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {str(name) for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table])}
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ventriloquist.records import Attachment
 from ventriloquist.sources.imessage.chatdb import ChatDb
@@ -22,7 +22,10 @@ COLUMNS = (
     "total_bytes:INTEGER",
     "is_sticker:INTEGER",
     "hide_attachment:INTEGER",
+    "transfer_state:INTEGER",
 )
+_FINISHED = 5
+"""`transfer_state` of a file that arrived; others wait for a download, or were moved to iCloud."""
 PREVIEW = ".pluginpayloadattachment"
 _FOLDERS = ("/Library/Messages/Attachments/", "/Library/SMS/Attachments/")
 _UTIS = {
@@ -59,64 +62,57 @@ _EXTENSIONS = {
     ".vcf": "text/vcard",
 }
 
+FileRow = tuple[Any, ...]
+"""A message's number and the columns of one of its attachments."""
 Found = tuple[Attachment, bool]
 """An attachment, and whether it is hidden (a link's preview, a payload)."""
 
 
 class Attachments:
-    """The attachments of messages, asked for in the order of the messages' rows."""
+    """The attachments of messages: rows of the database, and the files that they name."""
 
-    def __init__(self, db: ChatDb, folder: Path) -> None:
-        self.seen = 0
-        self.missing = 0
-        self._folder = _Folder(folder)
-        self._rows = _joined_rows(db)
-        self._next = next(self._rows, None)
+    def __init__(self, db: ChatDb, folder: Finder) -> None:
+        self._folder = folder
+        self._query = ""
+        if db.columns("attachment") and db.columns("message_attachment_join"):
+            self._query = (
+                f"SELECT CAST(j.message_id AS INTEGER), {db.query('attachment', COLUMNS, 'a')} "  # noqa: S608 - ours
+                "FROM message_attachment_join AS j JOIN attachment AS a ON a.ROWID = j.attachment_id ORDER BY 1, 2"
+            )
+        self._db = db
 
-    def has(self, message: int) -> bool:
-        """True if the message of that row has any, hidden ones counted."""
-        while self._next is not None and self._next[0] < message:
-            self._next = next(self._rows, None)
-        return self._next is not None and self._next[0] == message
+    def rows(self) -> Iterator[FileRow]:
+        """(message, column...) in the order of the messages' rows, then of their own."""
+        return iter(self._db.rows(self._query)) if self._query else iter(())
 
-    def of(self, message: int) -> list[Found]:
-        """The attachments of the message of that row, in the order of their own rows."""
-        found: dict[int, Found] = {}
-        while self._next is not None and self._next[0] <= message:
-            if self._next[0] == message and self._next[1] not in found:
-                found[self._next[1]] = self._read(self._next)
-            self._next = next(self._rows, None)
-        return list(found.values())
-
-    def _read(self, row: tuple[Any, ...]) -> Found:
-        _, number, guid, filename, uti, mime_type, transfer_name, total_bytes, is_sticker, hidden = row
-        name = transfer_name or (filename.rsplit("/", 1)[-1] if filename else None)
-        hidden = bool(hidden) or _is_preview(name) or _is_preview(filename)
-        path = None if hidden else self._folder.find(filename)
-        if not hidden:
-            self.seen += 1
-            self.missing += path is None
-        attachment = Attachment(
-            guid=guid or f"attachment-{number}",
-            mime_type=mime_type or _mime_type(uti, name or filename),
-            name=name or None,
-            path=path,
-            is_sticker=bool(is_sticker),
-            total_bytes=total_bytes,
-        )
-        return attachment, hidden
+    def path(self, row: FileRow) -> str | None:
+        """Where the file of an attachment lies; None for one that is not on this disk and for hidden previews."""
+        return None if _is_hidden(row) else self._folder.find(row[3])
 
 
-def _joined_rows(db: ChatDb) -> Iterator[tuple[Any, ...]]:
-    if not db.columns("attachment") or not db.columns("message_attachment_join"):
-        return iter(())
-    return iter(
-        db.rows(
-            f"SELECT CAST(j.message_id AS INTEGER), {db.query('attachment', COLUMNS, 'a')} "  # noqa: S608 - our names
-            "FROM message_attachment_join AS j JOIN attachment AS a ON a.ROWID = j.attachment_id "
-            "ORDER BY 1, 2"
-        )
+def read_attachment(row: FileRow, path: str | None) -> Found:
+    """The attachment of a row whose file lies at `path`, and whether it is hidden."""
+    _, number, guid, filename, uti, mime_type, _, total_bytes, is_sticker, _, transfer_state = row
+    name = _name(row)
+    attachment = Attachment(
+        guid=guid or f"attachment-{number}",
+        mime_type=mime_type or _mime_type(uti, name or filename),
+        name=name or None,
+        path=path,
+        is_sticker=bool(is_sticker),
+        total_bytes=total_bytes,
+        is_offloaded=path is None and (not filename or transfer_state not in (None, _FINISHED)),
     )
+    return attachment, _is_hidden(row)
+
+
+def _name(row: FileRow) -> str | None:
+    filename, transfer_name = row[3], row[6]
+    return transfer_name or (filename.rsplit("/", 1)[-1] if filename else None)
+
+
+def _is_hidden(row: FileRow) -> bool:
+    return bool(row[9]) or _is_preview(_name(row)) or _is_preview(row[3])
 
 
 def _is_preview(name: str | None) -> bool:
@@ -130,11 +126,20 @@ def _mime_type(uti: str | None, name: str | None) -> str | None:
     return _EXTENSIONS.get(extension) or mimetypes.types_map.get(extension)
 
 
-class _Folder:
+class Finder(Protocol):
+    """Knows where the files of attachments lie."""
+
+    def find(self, filename: str | None) -> str | None:
+        """Where the file of that name in the database lies, or None."""
+        ...
+
+
+class Folder:
     """The attachments folder. A path that leads out of it, by .. or by a symbolic link, is no file of it."""
 
     def __init__(self, folder: Path) -> None:
         self._root = os.path.realpath(folder)
+        self._real_folders: set[str] = set()
 
     def find(self, filename: str | None) -> str | None:
         """Where the file of that name in the database lies, or None."""
@@ -146,8 +151,10 @@ class _Folder:
         try:
             for name in names[:-1]:
                 path = f"{path}/{name}"
-                if not stat.S_ISDIR(os.lstat(path).st_mode):
-                    return self._real(inside)
+                if path not in self._real_folders:
+                    if not stat.S_ISDIR(os.lstat(path).st_mode):
+                        return self._real(inside)
+                    self._real_folders.add(path)
             path = f"{path}/{names[-1]}"
             mode = os.lstat(path).st_mode
         except (OSError, ValueError, UnicodeEncodeError, IndexError):

@@ -91,7 +91,8 @@ def _with_runs(runs: Sequence[Run], found: Sequence[Found], unsent: frozenset[in
     for run in runs:
         guid = run.attributes.get(FILE)
         named = waiting.pop(guid, None) if isinstance(guid, str) else None
-        if run.attributes.get(PART) in unsent:
+        part = run.attributes.get(PART)
+        if isinstance(part, int) and part in unsent:
             continue
         texts.append(run.text.translate(_SLOTS) if is_app or guid else run.text)
         if named:

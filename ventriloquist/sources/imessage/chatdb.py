@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -14,7 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from ventriloquist.faults import Busy, Fault, NoInput, from_os_error
+from ventriloquist.faults import Busy, Damaged, Fault, NoInput, from_os_error
+from ventriloquist.sources.imessage.salvage import Salvaged, salvage
 
 NEEDED_TABLES = frozenset({"message", "chat", "handle", "chat_message_join"})
 BUSY_SECONDS = 5.0
@@ -36,18 +38,30 @@ _APPS = {
 
 
 class ChatDb:
-    """One unchanging view of a chat.db. A context manager: errors of the database leave it as Faults."""
+    """One unchanging view of a chat.db. A context manager: errors of the database leave it as Faults.
 
-    def __init__(self, path: Path) -> None:
-        """Raises NoInput or another Fault when the file is not there, not readable, or no Messages history."""
+    `lost` counts the messages that are known to have stood in damaged parts of a file opened to be salvaged.
+    """
+
+    def __init__(self, path: Path, *, log: Path | None = None, salvaging: bool = False) -> None:
+        """Raises NoInput or another Fault when the file is not there, not readable, or no Messages history.
+
+        `log` is its write-ahead log where that lies elsewhere than beside it, as in an iPhone backup.
+
+        It is Damaged, here and from every query, for a file that has come to harm and may be worth `salvaging`: that
+        reads what is left of it into a database of its own first.
+        """
         self.path = path
         self.warning: str | None = None
+        self.lost = 0
+        self._log = log
+        self._salvaging = salvaging
         self._at_rest: tuple[int, int, bool] | None = None
         self._columns: dict[str, set[str]] = {}
         self._cleanup = ExitStack()
         _check_file(path)
         try:
-            self.connection = self._open()
+            self.connection = self._salvaged() if salvaging else self._open()
         except BaseException:
             self._cleanup.close()
             raise
@@ -61,7 +75,7 @@ class ChatDb:
     ) -> None:
         self.close()
         if isinstance(error, _ERRORS):
-            raise fault_of(error, self.path) from None
+            raise self._fault(error) from None
 
     @contextmanager
     def faults(self) -> Iterator[None]:
@@ -69,7 +83,7 @@ class ChatDb:
         try:
             yield
         except _ERRORS as error:
-            raise fault_of(error, self.path) from None
+            raise self._fault(error) from None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -100,7 +114,9 @@ class ChatDb:
 
     def _open(self) -> sqlite3.Connection:
         ways: list[Callable[[], sqlite3.Connection]] = [self._read_only, self._copied, self._immutable]
-        if _is_closed_wal(self.path):
+        if self._log:
+            ways = [self._copied, self._immutable]
+        elif _is_closed_wal(self.path):
             # Nobody has it open, and opening it the usual way would leave -wal and -shm files beside it.
             ways.insert(0, self._undisturbed)
         refused: sqlite3.OperationalError | None = None
@@ -110,8 +126,33 @@ class ChatDb:
             except sqlite3.OperationalError as error:
                 refused = error
             except _ERRORS as error:
-                raise fault_of(error, self.path) from None
-        raise fault_of(refused or sqlite3.OperationalError(), self.path)
+                raise self._fault(error) from None
+        raise self._fault(refused or sqlite3.OperationalError())
+
+    def harmed(self) -> Fault:
+        """The fault of a database whose rows contradict each other."""
+        return self._fault(sqlite3.DatabaseError())
+
+    def _fault(self, error: Exception) -> Fault:
+        fault = fault_of(error, self.path)
+        return NoInput(str(fault)) if self._salvaging and isinstance(fault, Damaged) else fault
+
+    def _salvaged(self) -> sqlite3.Connection:
+        self._at_rest = _state(self.path)
+        try:
+            found = salvage(self.path, self._log)
+        except sqlite3.Error as error:
+            raise self._fault(error) from None
+        except OSError as error:
+            raise from_os_error(error, f"reading {self.path}") from error
+        self._cleanup.callback(found.connection.close)
+        if not found.messages:
+            raise NoInput(_damaged(self.path))
+        self.lost = found.lost or 0
+        self.warning = _salvage_told(found, self.path)
+        found.connection.text_factory = _text
+        found.connection.execute("PRAGMA query_only = 1")
+        return found.connection
 
     def changed_meanwhile(self) -> bool:
         """True if somebody began to write to a file that nobody had open."""
@@ -130,8 +171,9 @@ class ChatDb:
         try:
             for suffix in ("", "-wal", "-shm"):
                 part = self.path.with_name(self.path.name + suffix)
+                part = self._log if self._log and suffix == "-wal" else part
                 if part.exists():
-                    shutil.copyfile(part, folder / part.name)
+                    shutil.copyfile(part, folder / f"{self.path.name}{suffix}")
         except OSError as error:
             if isinstance(error, PermissionError):
                 raise no_permission(self.path) from error
@@ -166,7 +208,7 @@ class ChatDb:
             tables = {str(name) for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except _ERRORS as error:
             self.close()
-            raise fault_of(error, self.path) from None
+            raise self._fault(error) from None
         if not tables >= NEEDED_TABLES:
             self.close()
             raise NoInput(f"{self.path} is a database, but not of Messages. Name Apple's chat.db with --db PATH.")
@@ -231,7 +273,28 @@ def fault_of(error: Exception, path: Path) -> Fault:
         return Busy(f"Another program holds {path}. Quit Messages and collect again.")
     if isinstance(error, sqlite3.ProgrammingError):
         return Fault(f"{path} could not be read.")
-    return NoInput(
+    if code == sqlite3.SQLITE_FULL:
+        return from_os_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"reading {path}")
+    return Damaged(_damaged(path))
+
+
+def _damaged(path: Path) -> str:
+    return (
         f'{path} is damaged and cannot be read to its end. Try: sqlite3 {path.name} ".recover" | sqlite3 recovered.db, '
         "then collect with --db recovered.db. What was collected before is unchanged."
+    )
+
+
+def _salvage_told(found: Salvaged, path: Path) -> str:
+    """What became of a damaged file, with the counts."""
+    if found.lost is None:
+        lost = "how many more there were is not known"
+    elif found.lost:
+        lost = f"{'' if found.lost_is_all else 'at least '}{found.lost:,} more could not be read"
+    else:
+        lost = "none is known to be lost" if found.lost_is_all else "how many more there were is not known"
+    log = " Its write-ahead log, where the newest are, could not be used." if found.log_is_lost else ""
+    return (
+        f"{path} is damaged: {found.messages:,} rows of messages were salvaged from its sound parts, and {lost}.{log} "
+        "If you have an older copy that is whole, collect that one with --db."
     )

@@ -51,24 +51,33 @@ def _my_handles(db: ChatDb, handles: dict[int, str], normalise: Normalise) -> se
     One that also takes part in chats is mine only if it is an account, or if at least as many messages came to it
     as it sent: then it is a chat with myself, and not a friend whom some row names by mistake.
     """
-    named: Counter[str] = Counter()
-    received: Counter[str] = Counter()
+    named: set[str] = set()
     if "destination_caller_id" in db.columns("message"):
-        query = "SELECT CAST(destination_caller_id AS TEXT), is_from_me <> 0, count(*) FROM message GROUP BY 1, 2"
-        for address, is_from_me, rows in db.rows(query):
+        for (address,) in db.rows("SELECT DISTINCT CAST(destination_caller_id AS TEXT) FROM message"):
             if address:
-                named[normalise(_bare(address))] += rows
-                received[normalise(_bare(address))] += 0 if is_from_me else rows
+                named.add(normalise(_bare(address)))
     accounts: set[str] = set()
     columns = db.query("chat", ("last_addressed_handle:TEXT", "account_login:TEXT"))
     for last, login in db.rows(f"SELECT DISTINCT {columns} FROM chat"):  # noqa: S608 - our names
         if login and _bare(login) != login and _bare(login):
             accounts.add(normalise(_bare(login)))
         named.update(normalise(_bare(address)) for address in (last, login) if address and _bare(address))
-    others = set(handles.values()) - accounts
-    sent = _rows_sent(db, handles) if others & set(received) else Counter()
-    mine = {address for address in named if address not in others or 0 < received[address] >= sent[address]}
-    return mine | accounts
+    doubtful = named & (set(handles.values()) - accounts)
+    if doubtful:
+        received, sent = _rows_received(db, normalise), _rows_sent(db, handles)
+        doubtful = {address for address in doubtful if not 0 < received[address] >= sent[address]}
+    return (named - doubtful) | accounts
+
+
+def _rows_received(db: ChatDb, normalise: Normalise) -> Counter[str]:
+    """How many messages came to each of the addresses that messages came to."""
+    received: Counter[str] = Counter()
+    if "destination_caller_id" in db.columns("message"):
+        query = "SELECT CAST(destination_caller_id AS TEXT), count(*) FROM message WHERE NOT is_from_me GROUP BY 1"
+        for address, rows in db.rows(query):
+            if address:
+                received[normalise(_bare(address))] += rows
+    return received
 
 
 def _rows_sent(db: ChatDb, handles: dict[int, str]) -> Counter[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,37 +11,21 @@ from typing import Self
 
 from ventriloquist.records import Chat, Contact, Ledger, Message, moment
 from ventriloquist.settings import CollectSettings
-from ventriloquist.sources import Normalise
+from ventriloquist.sources import Block, Facts, Normalise
 from ventriloquist.sources.imessage.addressbook import read_address_books
+from ventriloquist.sources.imessage.blocks import Blocks
 from ventriloquist.sources.imessage.chatdb import ChatDb
 from ventriloquist.sources.imessage.chats import SOURCE, read_chats, read_people
-from ventriloquist.sources.imessage.reading import Reading
+from ventriloquist.sources.imessage.places import find_places
 
-MESSAGES_FOLDER = Path("~/Library/Messages")
-ADDRESS_BOOK = Path("~/Library/Application Support/AddressBook")
 OLD_DAYS = 2
+LOST = "in a damaged part of the file"
 
 
-def open_source(settings: CollectSettings, normalise: Normalise) -> Messages:
-    """The history in chat.db; raises NoInput where it is not there or may not be read."""
-    path = (settings.db or MESSAGES_FOLDER / "chat.db").expanduser()
-    if _is_folder(path):
-        path = path / "chat.db"
-    attachments = (settings.attachments or path.parent / "Attachments").expanduser()
-    if settings.address_book:
-        book = settings.address_book.expanduser()
-    elif settings.db is None or path.parent == MESSAGES_FOLDER.expanduser():
-        book = ADDRESS_BOOK.expanduser()
-    else:
-        book = path.parent / "AddressBook"
-    named, deleted = settings.address_book is not None, settings.include_deleted
-    return Messages(path, attachments, book, normalise, book_is_named=named, include_deleted=deleted)
-
-
-def _is_folder(path: Path) -> bool:
-    with suppress(OSError):
-        return path.is_dir()
-    return False
+def open_source(settings: CollectSettings, normalise: Normalise, *, salvaging: bool = False) -> Messages:
+    """The history that the settings name; raises NoInput where it is not there or may not be read, and Damaged where
+    it may be worth `salvaging`."""
+    return Messages(settings, normalise, salvaging=salvaging)
 
 
 class Messages:
@@ -49,23 +33,15 @@ class Messages:
 
     name = SOURCE
 
-    def __init__(
-        self,
-        path: Path,
-        attachments: Path,
-        address_book: Path,
-        normalise: Normalise,
-        *,
-        book_is_named: bool,
-        include_deleted: bool,
-    ) -> None:
-        self._attachments = attachments
-        self._include_deleted = include_deleted
-        self._reading: Reading | None = None
-        self._cards, self._problems = read_address_books(address_book)
-        if book_is_named and not self._cards and not self._problems:
-            self._problems = [f"There is no address book with names in {address_book}."]
-        self._db = ChatDb(path)
+    def __init__(self, settings: CollectSettings, normalise: Normalise, *, salvaging: bool) -> None:
+        places = find_places(settings)
+        self._files = places.files
+        self._include_deleted = settings.include_deleted
+        self._blocks: Blocks | None = None
+        self._cards, self._problems = read_address_books(places.book) if places.book else ([], [])
+        if settings.address_book and not self._cards and not self._problems:
+            self._problems = [f"There is no address book with names in {places.book}."]
+        self._db = ChatDb(places.db, log=places.log, salvaging=salvaging)
         with ExitStack() as on_error:
             on_error.push(self._db)
             self._people = read_people(self._db, normalise)
@@ -93,48 +69,80 @@ class Messages:
         return [self._cards, self._people.linked]
 
     def rows(self) -> int:
+        return self._rows_here() + self._db.lost
+
+    def _rows_here(self) -> int:
         return int(self._db.rows("SELECT count(*) FROM message").fetchone()[0])
 
-    def messages(self, ledger: Ledger, my_handles: set[str]) -> Iterator[Message]:
+    def blocks(self, my_handles: set[str]) -> Iterator[Block]:
         with self._db.faults():
-            self._reading = Reading(
+            self._blocks = Blocks(
                 self._db,
                 self._chats,
                 self._people.handles,
                 my_handles,
-                self._attachments,
+                self._files,
                 include_deleted=self._include_deleted,
             )
-            yield from self._reading.messages(ledger)
+            rows, before = 0, None
+            for block in self._blocks:
+                if before is not None and block.number <= before:
+                    raise self._db.harmed()
+                rows, before = rows + block.rows, block.number
+                yield block
+            if rows != self._rows_here():  # which counts the entries of an index
+                raise self._db.harmed()
+        if self._db.lost:
+            yield LostRows(self._db.lost)
 
-    def warnings(self) -> Sequence[str]:
+    def facts(self) -> Facts:
+        newest = self._blocks.newest if self._blocks else 0
+        path = self._db.path
+        return Facts(str(path), newest, _last_change(path), (path, path.with_name(path.name + "-wal")))
+
+    def warnings(self, ledger: Ledger, attachments: Mapping[str, int]) -> Sequence[str]:
         found = [*self._problems]
         if self._db.warning:
             found.append(self._db.warning)
         if self._db.changed_meanwhile():
             found.append(f"Messages wrote to {self._db.path} while it was read; collect again to be sure of all of it.")
-        if self._reading:
-            found += _warnings_of(self._reading, self._db.path)
-        return found
+        if ledger.unreadable:
+            found.append(f"The text of {ledger.unreadable:,} messages could not be read.")
+        return [*found, *_on_attachments(attachments), *_on_age(self.facts())]
 
 
-def _warnings_of(reading: Reading, path: Path) -> list[str]:
-    found = []
-    if reading.unreadable:
-        found.append(f"The text of {reading.unreadable:,} messages could not be read.")
-    if reading.files.missing:
-        found.append(
-            f"{reading.files.missing:,} of {reading.files.seen:,} attachments are not on this disk: they were never "
-            "downloaded from iCloud, or have been removed."
-        )
-    changed = _last_change(path)
-    days = (changed - moment(reading.newest)).days if reading.newest and changed else 0
-    if days >= OLD_DAYS:
-        found.append(
-            f"The newest message is from {moment(reading.newest):%Y-%m-%d}, {days:,} days before {path.name} was last "
-            "written: later ones may not have reached this Mac yet (Messages > Settings > iMessage > Sync Now)."
-        )
-    return found
+class LostRows:
+    """The block of the rows that no page holds any more. Its number is that of no row's."""
+
+    number = -(2**63)
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.digest = rows.to_bytes(8, "big")
+
+    def messages(self, ledger: Ledger) -> list[Message]:
+        """None; `ledger` counts the rows."""
+        ledger.drop(LOST, 0, self.rows)
+        return []
+
+
+def _on_attachments(states: Mapping[str, int]) -> list[str]:
+    absent = states["offloaded"] + states["missing"]
+    if not absent:
+        return []
+    where = {"offloaded": "in iCloud and not downloaded", "missing": "missing (removed, or not copied along)"}
+    parts = [f"{states[state]:,} {words}" for state, words in where.items() if states[state]]
+    return [f"{absent:,} of {sum(states.values()):,} attachments are not on this disk: {', '.join(parts)}."]
+
+
+def _on_age(facts: Facts) -> list[str]:
+    if not facts.newest or not facts.changed or (facts.changed - moment(facts.newest)).days < OLD_DAYS:
+        return []
+    days = (facts.changed - moment(facts.newest)).days
+    return [
+        f"The newest message is from {moment(facts.newest):%Y-%m-%d}, {days:,} days before {Path(facts.path).name} was "
+        "last written: later ones may not have reached this Mac yet (Messages > Settings > iMessage > Sync Now)."
+    ]
 
 
 def _last_change(path: Path) -> datetime | None:

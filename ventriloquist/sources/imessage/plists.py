@@ -5,24 +5,55 @@ from __future__ import annotations
 import plistlib
 import struct
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 _TRAILER = struct.Struct(">6xBBQQQ")
+_COUNTED = {4: 1, 5: 1, 6: 2, 7: 1, 10: 1, 11: 1, 12: 1, 13: 2}
+"""How many bytes or references each of the counted parts of an object takes, by the kind of the object."""
+_CONTAINERS = (10, 11, 12, 13)
 
 
 class PlistError(ValueError):
-    """The bytes are no binary property list."""
+    """The bytes are no property list."""
 
 
-def read_plist(data: bytes) -> Any:
-    """The objects of a binary property list; raises PlistError."""
+def read_plist(data: bytes, *, xml: bool = False) -> Any:
+    """The objects of a binary property list, or, if `xml`, of one written as XML too; raises PlistError."""
+    if xml and not data.startswith(b"bplist"):
+        return _read_xml(data)
     if not data.startswith(b"bplist00") or len(data) < 40:
         raise PlistError("not a binary property list")
-    objects = _TRAILER.unpack(data[-32:])[2]
-    if objects > len(data):  # plistlib would allocate room for them all
-        raise PlistError("the trailer counts more objects than there are bytes")
+    if _length_of_objects(data) > len(data):  # plistlib would read the same bytes for each of them
+        raise PlistError("the objects are longer than the bytes")
     try:
         return plistlib.loads(data, fmt=plistlib.FMT_BINARY)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, struct.error):
+        raise PlistError("damaged") from None
+
+
+def _length_of_objects(data: bytes) -> int:
+    """The bytes that the objects take by their own account, as far as there are so many: in a sound list no two
+    share one."""
+    offset_size, reference_size, objects, _, table = _TRAILER.unpack(data[-32:])
+    if objects > len(data) or not 0 < offset_size <= 8 or table + objects * offset_size > len(data):
+        raise PlistError("the trailer counts more objects than there are bytes")
+    length = 0
+    for place in range(table, table + objects * offset_size, offset_size):
+        start = int.from_bytes(data[place : place + offset_size], "big")
+        kind, size = (data[start] >> 4, data[start] & 15) if start < len(data) else (0, 0)
+        if size == 15 and kind in _COUNTED:
+            size_of_count = 1 << (data[start + 1] & 15) if start + 1 < len(data) else 1
+            size = int.from_bytes(data[start + 2 : start + 2 + size_of_count], "big")
+        length += 1 + size * _COUNTED.get(kind, 0) * (reference_size if kind in _CONTAINERS else 1)
+        if length > len(data):
+            break
+    return length
+
+
+def _read_xml(data: bytes) -> Any:
+    try:
+        return plistlib.loads(data, fmt=plistlib.FMT_XML)
+    except (ExpatError, ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, OverflowError):
         raise PlistError("damaged") from None
 
 

@@ -38,16 +38,16 @@ def reaction(number: int, associated_guid: str | None, emoji: str | None) -> Rea
     return Reaction(type_, target, part, emoji or None if type_ == "emoji" else None)
 
 
-def ended(rows: Iterable[tuple[int, int, str | None, str | None, str]]) -> dict[int, str]:
+def ended(rows: Iterable[tuple[int, int, str | None, str]]) -> dict[int, str]:
     """The rows whose tapback no longer stands, each with the reason.
 
-    `rows` are (row, type, associated guid, emoji, sender), oldest first. Each sender has one tapback on each part
-    of a message: a new one replaces it, a removal of the same type takes it back. A removal without its addition is
+    `rows` are (row, type, associated guid, sender), oldest first. Each sender has one tapback on each part of a
+    message: a new one replaces it, a removal of the same type takes it back. A removal without its addition is
     common, since Messages often keeps the latest row only.
     """
     standing: dict[tuple[str, int, str], tuple[int, int]] = {}
     gone: dict[int, str] = {}
-    for row, number, associated_guid, _, sender in rows:
+    for row, number, associated_guid, sender in rows:
         place = (*target_of(associated_guid), sender)
         if is_added(number):
             if place in standing:

@@ -247,6 +247,8 @@ class _Reader:
         place = len(self._objects)
         self._objects.append(())
         names = (name, *self._class())
+        if len(names) > _DEEPEST:
+            raise TypedStreamError("a class below too many others")
         self._objects[place] = names
         self._depth -= 1
         return names

@@ -42,6 +42,7 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
         Binding("up,k", "move(-1)", "Row before", show=False),
         *(Binding(name[0], f"form('{name}')", name.capitalize(), show=False) for name in PIPELINE),
         Binding(TALK_KEY, "talk", "Talk"),
+        Binding("w", "people", "People"),
         Binding("r", "runs", "Runs"),
         Binding("q", "app.quit", "Quit"),
     ]
@@ -60,6 +61,9 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
 
     class ChatWanted(Message):
         """Talk with the model."""
+
+    class PeopleWanted(Message):
+        """Show who is in the history."""
 
     class RunsWanted(Message):
         """Show all runs."""
@@ -174,6 +178,10 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
             self.notify("There is no trained model yet. Train one first (t).", title="Chat", markup=False)
         else:
             self.post_message(self.ChatWanted())
+
+    def action_people(self) -> None:
+        """Show who is in the history."""
+        self.post_message(self.PeopleWanted())
 
     def action_runs(self) -> None:
         """Show all runs."""

@@ -1,0 +1,217 @@
+"""Statistics: everyone and every group with how much was written, and one of them in full."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from ventriloquist.people import normaliser
+from ventriloquist.people.finding import find_person
+from ventriloquist.pipeline.wording import Wording, median_of
+from ventriloquist.records import ME, MICROSECONDS, UNKNOWN, ChatKind, Conversation, Person, rfc3339
+from ventriloquist.store import Store
+from ventriloquist.store.stats import (
+    FROM,
+    IN_GROUPS,
+    TO,
+    Scope,
+    Tally,
+    hours,
+    numbers,
+    one_moment,
+    reactions,
+    tallies,
+    texts,
+    turns,
+)
+from ventriloquist.store.zones import DAY, Zone
+from ventriloquist.text import clean_name
+
+EVERYONE = "everyone"
+PERSON = "person"
+GROUP = "group"
+SIDES = ("to", "from", "in_groups")
+NAMED_MEMBERS = 3
+Amounts = tuple[int, int, int]
+"""Messages to, from, and in groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A person, a group or everyone, with how many messages were written and when (microseconds since 1970, UTC).
+
+    Of a person, `to` and `from` are what stands in the conversation of two, and `in_groups` what they wrote in groups;
+    of a group, `to` is what I wrote. `key` is a person's key or a conversation's id.
+    """
+
+    kind: str
+    key: str
+    name: str
+    amounts: Amounts
+    first: int | None
+    last: int | None
+    conversation: str | None
+    groups: int
+    scope: Scope
+    is_me: bool = False
+
+    @property
+    def messages(self) -> int:
+        return sum(self.amounts)
+
+
+class Overview(NamedTuple):
+    """Everyone together, and each, those with the most messages first."""
+
+    everyone: Row
+    rows: list[Row]
+
+
+class Spell(NamedTuple):
+    """A time without a message, in microseconds since 1970."""
+
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Times:
+    """When messages were written, in local time: by hour of the week (168, from Monday 0:00), month, year and day."""
+
+    week: list[int] = field(default_factory=lambda: [0] * 168)
+    months: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    years: dict[int, list[int]] = field(default_factory=dict)
+    undated: int = 0
+    busiest: tuple[date, int] | None = None
+
+
+@dataclass(slots=True)
+class Talk:
+    """How it was written: the texts of each side, what it took to answer, the longest silence, tapbacks by type.
+
+    Index 0 is my side, 1 the others'. An answer is the first message after the other side's, within a day; `answers`
+    counts them by their seconds.
+    """
+
+    wording: tuple[Wording, Wording] = field(default_factory=lambda: (Wording(), Wording()))
+    answers: tuple[Counter[int], Counter[int]] = field(default_factory=lambda: (Counter(), Counter()))
+    reactions: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
+    silence: Spell | None = None
+
+
+# --- everyone ---------------------------------------------------------------------------------------------------
+
+
+def read_overview(store: Store) -> Overview:
+    """Who there is, and how much each wrote."""
+    with one_moment(store):
+        people = store.people()
+        key_of = {handle: person.key for person in people.values() for handle in person.handles}
+        places = [_Place(each, people) for each in store.conversations()]
+        by_number = dict(zip((numbers(store)[place.conversation.id] for place in places), places, strict=True))
+        wrote: dict[str, _Sum] = {}
+        for tally in tallies(store):
+            place = by_number[tally.conversation]
+            place.sum.add(TO if tally.is_from_me else FROM, tally)
+            if not tally.is_from_me and place.partner is None:
+                key = key_of.get(tally.handle, UNKNOWN) if tally.handle else UNKNOWN
+                wrote.setdefault(key, _Sum()).add(IN_GROUPS, tally)
+    dms = {place.partner: (number, place) for number, place in by_number.items() if place.partner is not None}
+    rows = [_person_row(person, dms.get(key), wrote.get(key)) for key, person in people.items()]
+    rows = [row for row in rows if not row.is_me or row.conversation]
+    groups = [(number, place) for number, place in by_number.items() if place.partner is None]
+    names = {row.name for row in rows} | {person.name for person in people.values()}
+    rows += [_group_row(number, place, names) for number, place in groups]
+    rows.sort(key=lambda row: (-row.messages, row.name.casefold(), row.key))
+    return Overview(_everyone([place.sum for place in places]), rows)
+
+
+class _Sum:
+    """What adds up to a row."""
+
+    def __init__(self) -> None:
+        self.amounts = [0, 0, 0]
+        self.dates: list[int] = []
+        self.conversations: set[int] = set()
+
+    def add(self, side: int, tally: Tally) -> None:
+        self.amounts[side] += tally.messages
+        self.dates += [at for at in (tally.first, tally.last) if at is not None]
+        self.conversations.add(tally.conversation)
+
+
+class _Place:
+    """A conversation; `partner` is the key of the other one in a conversation of two (mine, where I am alone)."""
+
+    def __init__(self, conversation: Conversation, people: dict[str, Person]) -> None:
+        self.conversation = conversation
+        self.sum = _Sum()
+        others = [key for key in conversation.members if key != ME]
+        is_dm = conversation.kind is ChatKind.DM and len(others) < 2
+        self.partner = (others[0] if others else ME) if is_dm else None
+        self.title = conversation.name or _title([people[key].name for key in others if key in people])
+
+
+def _title(names: list[str]) -> str:
+    if not names:
+        return "A group without others"
+    if len(names) > NAMED_MEMBERS + 1:
+        return f"{', '.join(names[:NAMED_MEMBERS])} and {len(names) - NAMED_MEMBERS} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _person_row(person: Person, dm: tuple[int, _Place] | None, wrote: _Sum | None) -> Row:
+    sums = [each for each in (dm[1].sum if dm else None, wrote) if each]
+    groups = tuple(sorted(wrote.conversations)) if wrote else ()
+    return Row(
+        PERSON,
+        person.key,
+        person.name,
+        _amounts(sums),
+        *_ends(sums),
+        dm[1].conversation.id if dm else None,
+        len(groups),
+        Scope((dm[0],) if dm else (), groups, person.key),
+        person.is_me,
+    )
+
+
+def _group_row(number: int, place: _Place, taken: set[str]) -> Row:
+    name, count = place.title, 2
+    while name in taken:
+        name, count = f"{place.title} ({count})", count + 1
+    taken.add(name)
+    id_ = place.conversation.id
+    return Row(GROUP, id_, name, _amounts([place.sum]), *_ends([place.sum]), id_, 0, Scope((number,)))
+
+
+def _everyone(sums: list[_Sum]) -> Row:
+    return Row(EVERYONE, "", "Everyone", _amounts(sums), *_ends(sums), None, 0, Scope())
+
+
+def _amounts(sums: list[_Sum]) -> Amounts:
+    to, from_, in_groups = (sum(each.amounts[side] for each in sums) for side in (TO, FROM, IN_GROUPS))
+    return to, from_, in_groups
+
+
+def _ends(sums: list[_Sum]) -> tuple[int | None, int | None]:
+    dates = [at for each in sums for at in each.dates]
+    return min(dates, default=None), max(dates, default=None)
+
+
+def find_row(rows: Sequence[Row], said: str, normalise: Callable[[str], str]) -> Row:
+    """The person or group of this name, address or conversation id; raises a UsageFault that names who may have been
+    meant."""
+    by_id = [row for row in rows if row.conversation == said.strip()]
+    if by_id:
+        return by_id[0]
+    named = [Person(row.key, row.name, _handles(row)) for row in rows]
+    found = find_person(named, said, normalise)
+    return rows[next(number for number, person in enumerate(named) if person is found)]
+
+
+def _handles(row: Row) -> tuple[str, ...]:
+    return (row.key,) if row.kind == GROUP else ()

@@ -1,0 +1,107 @@
+"""Goes through the message table block by block, each with a digest of all that its messages are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+from collections.abc import Iterator, Mapping
+
+from ventriloquist.records import Chat, ChatKind, Ledger, Message
+from ventriloquist.sources.imessage.attachments import Attachments, Finder
+from ventriloquist.sources.imessage.chatdb import ChatDb
+from ventriloquist.sources.imessage.dates import sent_at
+from ventriloquist.sources.imessage.joins import DELETED, JOINED, Chats, Files
+from ventriloquist.sources.imessage.reading import Loaded, Reading
+from ventriloquist.sources.imessage.rows import Rows
+from ventriloquist.sources.imessage.verdicts import left_out
+
+READER = 1
+"""Part of every digest: raise it when the same rows give other messages, and all of them are read again."""
+BITS = 8
+"""Rows whose ROWIDs are the same but for so many bits are a block."""
+_MARSHAL = 2
+"""The last version whose bytes depend on the values alone, and not on who else holds them."""
+
+
+class MessageBlock:
+    """Up to 256 rows. Reading them is put off, since most blocks are what they were."""
+
+    def __init__(self, number: int, digest: bytes, loaded: Loaded, reading: Reading) -> None:
+        self.number = number
+        self.digest = digest
+        self.rows = len(loaded.rows)
+        self._loaded = loaded
+        self._reading = reading
+
+    def messages(self, ledger: Ledger) -> list[Message]:
+        """The messages in the order of their rows; `ledger` counts each row."""
+        return self._reading.messages(self._loaded, ledger)
+
+
+class Blocks:
+    """One pass over the message table."""
+
+    def __init__(
+        self,
+        db: ChatDb,
+        chats: Mapping[int, Chat],
+        handles: Mapping[int, str],
+        my_handles: set[str],
+        folder: Finder,
+        *,
+        include_deleted: bool,
+    ) -> None:
+        self.newest = 0
+        """When the latest of the rows met so far was sent: microseconds since 1970 UTC."""
+        self._db = db
+        self._chats = chats
+        self._handles = handles
+        self._to_myself = {
+            number
+            for number, chat in chats.items()
+            if chat.kind is ChatKind.DM and chat.handles and my_handles.issuperset(chat.handles)
+        }
+        self._reading = Reading(chats, handles, self._to_myself, include_deleted=include_deleted)
+        self._files = Attachments(db, folder)
+        self._include_deleted = include_deleted
+
+    def __iter__(self) -> Iterator[MessageBlock]:
+        """Every block in the order of the rows."""
+        rows = Rows(self._db)
+        joined, deleted = Chats(self._db, JOINED), Chats(self._db, DELETED)
+        files = Files(self._files.rows())
+        verdicts = left_out(self._db, rows, self._handles, self._to_myself, include_deleted=self._include_deleted)
+        for number, block in rows.blocks(BITS):
+            last = block[-1][0]
+            loaded = Loaded(
+                block,
+                joined.through(last),
+                deleted.through(last),
+                {
+                    message: [(file, self._files.path(file)) for file in found]
+                    for message, found in files.through(last).items()
+                },
+                {row[0]: verdicts[row[0]] for row in block if row[0] in verdicts} if verdicts else {},
+            )
+            self.newest = max(self.newest, sent_at(max(row[6] or 0 for row in block)))
+            yield MessageBlock(number, self._digest(loaded), loaded, self._reading)
+
+    def _digest(self, loaded: Loaded) -> bytes:
+        places = sorted({*loaded.chats.values(), *loaded.deleted_from.values()})
+        senders = sorted({row[4] or 0 for row in loaded.rows})
+        made_of = (
+            READER,
+            self._include_deleted,
+            loaded.rows,
+            list(loaded.chats.items()),
+            list(loaded.deleted_from.items()),
+            list(loaded.files.items()),
+            list(loaded.verdicts.items()),
+            [(number, number in self._to_myself, *_description(self._chats[number])) for number in places],
+            [self._handles.get(number) for number in senders],
+        )
+        return hashlib.blake2b(marshal.dumps(made_of, _MARSHAL), digest_size=16).digest()
+
+
+def _description(chat: Chat) -> tuple[str, str, tuple[str, ...]]:
+    return chat.guid, chat.kind.value, chat.handles
