@@ -53,6 +53,17 @@ def at_most(what: str, ours: list[float], theirs: list[float], unit: str, goal: 
     )  # fmt: skip
 
 
+def at_least(what: str, ours: list[float], theirs: list[float], unit: str, goal: float) -> Measured:
+    """Ours should be at least `goal` times theirs: the ratio of medians, larger is better."""
+    ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    ratio = mine / other
+    spread = (round(ratios[0], 2), round(ratios[-1], 2))
+    return Measured(
+        what, round(mine, 1), round(other, 1), unit, round(ratio, 2), goal, len(ours), spread, ratio >= goal
+    )
+
+
 def report(results: Sequence[Measured], *, as_json: bool) -> int:
     """Print the results, one a line; 1 if a goal was missed."""
     for result in results:

@@ -88,14 +88,16 @@ class Phone:
             self.delete_row(found[0])
 
     def delete(self, choice: int, extra: int) -> None:
-        """Into "recently deleted", or gone for good."""
+        """Into "recently deleted", or gone for good. The first one stays: a history of nothing is refused."""
         row, _ = self.pick(choice)
+        if row == 1:
+            return
         chats = self.db.execute("SELECT chat_id FROM chat_message_join WHERE message_id = ?", [row]).fetchall()
         if extra % 2 and chats:
             self.db.execute("DELETE FROM chat_message_join WHERE message_id = ?", [row])
             query = "INSERT OR IGNORE INTO chat_recoverable_message_join VALUES (?, ?, 1)"
             self.db.execute(query, [chats[0][0], row])
-        elif row != 1:
+        else:
             self.delete_row(row)
 
     def delete_row(self, row: int) -> None:

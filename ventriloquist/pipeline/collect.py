@@ -21,7 +21,7 @@ from ventriloquist.workspace import Workspace
 
 REPORT_EVERY = 1000
 _WORSE = (
-    "The file is damaged, and {gone:,} messages that were collected before cannot be read from it any more. What was "
+    "{path} is damaged, and {gone:,} messages that were collected before can no longer be read from it. What was "
     "collected before is unchanged; to see what is left in the file, collect it into another workspace (--workspace)."
 )
 
@@ -71,7 +71,7 @@ def _read_history(settings: CollectSettings, workspace: Workspace, run: Run, *, 
             run.phase("save")
             update.finish(book)
             if salvaging and update.gone:
-                raise NoInput(_WORSE.format(gone=update.gone))
+                raise NoInput(_WORSE.format(path=source.facts().path, gone=update.gone))
             made, attachments = _makes(store, update), store.attachment_states(source.name)
             warnings = [*_on_contacts(workspace, bad_lines), *source.warnings(store.ledger(), attachments)]
             facts = source.facts()

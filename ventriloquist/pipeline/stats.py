@@ -1,34 +1,15 @@
-"""Statistics: everyone and every group with how much was written, and one of them in full."""
+"""Statistics: everyone and every group, with how much was written to them and by them, and when first and last."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ventriloquist.people import normaliser
 from ventriloquist.people.finding import find_person
-from ventriloquist.pipeline.wording import Wording, median_of
-from ventriloquist.records import ME, MICROSECONDS, UNKNOWN, ChatKind, Conversation, Person, rfc3339
+from ventriloquist.records import ME, UNKNOWN, ChatKind, Conversation, Person, rfc3339
 from ventriloquist.store import Store
-from ventriloquist.store.stats import (
-    FROM,
-    IN_GROUPS,
-    TO,
-    Scope,
-    Tally,
-    hours,
-    numbers,
-    one_moment,
-    reactions,
-    tallies,
-    texts,
-    turns,
-)
-from ventriloquist.store.zones import DAY, Zone
-from ventriloquist.text import clean_name
+from ventriloquist.store.stats import FROM, IN_GROUPS, TO, Scope, Tally, numbers, one_moment, tallies
 
 EVERYONE = "everyone"
 PERSON = "person"
@@ -56,11 +37,29 @@ class Row:
     conversation: str | None
     groups: int
     scope: Scope
+    handles: tuple[str, ...] = ()
     is_me: bool = False
 
     @property
     def messages(self) -> int:
         return sum(self.amounts)
+
+    def as_object(self, total: int) -> dict[str, Any]:
+        """As `ventriloquist stats --json` shows it, with its share of `total` messages."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "conversation": self.conversation,
+            **dict(zip(SIDES, self.amounts, strict=True)),
+            "messages": self.messages,
+            "share": round(self.messages / total, 4) if total else 0.0,
+            "first": _when(self.first),
+            "last": _when(self.last),
+        }
+
+
+def _when(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)
 
 
 class Overview(NamedTuple):
@@ -68,41 +67,6 @@ class Overview(NamedTuple):
 
     everyone: Row
     rows: list[Row]
-
-
-class Spell(NamedTuple):
-    """A time without a message, in microseconds since 1970."""
-
-    start: int
-    end: int
-
-
-@dataclass(slots=True)
-class Times:
-    """When messages were written, in local time: by hour of the week (168, from Monday 0:00), month, year and day."""
-
-    week: list[int] = field(default_factory=lambda: [0] * 168)
-    months: dict[tuple[int, int], list[int]] = field(default_factory=dict)
-    years: dict[int, list[int]] = field(default_factory=dict)
-    undated: int = 0
-    busiest: tuple[date, int] | None = None
-
-
-@dataclass(slots=True)
-class Talk:
-    """How it was written: the texts of each side, what it took to answer, the longest silence, tapbacks by type.
-
-    Index 0 is my side, 1 the others'. An answer is the first message after the other side's, within a day; `answers`
-    counts them by their seconds.
-    """
-
-    wording: tuple[Wording, Wording] = field(default_factory=lambda: (Wording(), Wording()))
-    answers: tuple[Counter[int], Counter[int]] = field(default_factory=lambda: (Counter(), Counter()))
-    reactions: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
-    silence: Spell | None = None
-
-
-# --- everyone ---------------------------------------------------------------------------------------------------
 
 
 def read_overview(store: Store) -> Overview:
@@ -175,6 +139,7 @@ def _person_row(person: Person, dm: tuple[int, _Place] | None, wrote: _Sum | Non
         dm[1].conversation.id if dm else None,
         len(groups),
         Scope((dm[0],) if dm else (), groups, person.key),
+        person.handles,
         person.is_me,
     )
 
@@ -208,10 +173,6 @@ def find_row(rows: Sequence[Row], said: str, normalise: Callable[[str], str]) ->
     by_id = [row for row in rows if row.conversation == said.strip()]
     if by_id:
         return by_id[0]
-    named = [Person(row.key, row.name, _handles(row)) for row in rows]
+    named = [Person(row.key, row.name, row.handles) for row in rows]
     found = find_person(named, said, normalise)
-    return rows[next(number for number, person in enumerate(named) if person is found)]
-
-
-def _handles(row: Row) -> tuple[str, ...]:
-    return (row.key,) if row.kind == GROUP else ()
+    return next(row for row, person in zip(rows, named, strict=True) if person is found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from ventriloquist.faults import NoInput
 from ventriloquist.model import checkpoint
+from ventriloquist.pipeline.ledger import empty_ledger, ledger_of
 from ventriloquist.runfold import read_state
 from ventriloquist.runs import WATCHING, list_runs
 from ventriloquist.settings import PIPELINE
@@ -28,7 +28,7 @@ stopped or lost; `next` is the command that moves it on."""
 def status(workspace: Workspace) -> dict[str, Any]:
     """`{"stages": [...], "ledger": {...}}`, the shape of `ventriloquist status --json`."""
     stages = {name: _stage(name) for name in PIPELINE}
-    ledger: dict[str, Any] = {"source_rows": 0, "kept": {}, "dropped": {}}
+    ledger = empty_ledger()
     fingerprint = None
     if workspace.messages_db.is_file():
         with Store.open(workspace) as store:
@@ -46,18 +46,6 @@ def status(workspace: Workspace) -> dict[str, Any]:
         _trained(stages, workspace, report)
     _with_runs(stages, workspace)
     return {"stages": list(stages.values()), "ledger": ledger}
-
-
-def ledger_of(store: Store) -> dict[str, Any]:
-    """The ledger as `status --json` shows it: totals by kind and by reason, all years together."""
-    ledger = store.ledger()
-    kept: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    for (kind, _), count in ledger.kept.items():
-        kept[kind] += count
-    for (reason, _), count in ledger.dropped.items():
-        dropped[reason] += count
-    return {"source_rows": ledger.source_rows, "kept": dict(kept), "dropped": dict(dropped)}
 
 
 def _stage(name: str) -> Stage:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-_ALWAYS = (  # of the first plane, those that are drawn as emoji without being asked to; and the heart, as people type it
+_ALWAYS = (  # those that are drawn as emoji without being asked to, and the heart as people type it
     "\u231a\u231b\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648-\u2653\u267f\u2693\u26a1\u26aa\u26ab\u26bd\u26be"
     "\u26c4\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a\u270b\u2728\u274c\u274e\u2753-\u2755\u2757"
     "\u2764\u2795-\u2797\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55\U0001f004\U0001f0cf\U0001f170-\U0001f1e5\U0001f200-\U0001faff"
 )
-_ASKED = "\u203c\u2049\u2122\u2139\u2194-\u21aa\u2328\u23cf\u23ed-\u23fa\u24c2\u25aa-\u25fc\u2600-\u27bf\u2934-\u2b07\u3030\u303d\u3297\u3299\xa9\xae"
+_ASKED = (
+    "\u203c\u2049\u2122\u2139\u2194-\u21aa\u2328\u23cf\u23ed-\u23fa\u24c2\u25aa-\u25fc\u2600-\u27bf\u2934-\u2b07"
+    "\u3030\u303d\u3297\u3299\xa9\xae"
+)
 _ONE = f"(?:[{_ALWAYS}]\ufe0f?|[{_ASKED}]\ufe0f)[\U0001f3fb-\U0001f3ff]?"
 EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}"  # a flag
@@ -28,7 +31,8 @@ KEPT_EMOJI = 100_000
 
 @dataclass(slots=True)
 class Wording:
-    """The texts of one side. Lengths are counted and not listed, so that millions of messages need no room."""
+    """The texts of one side. Lengths are counted and not listed, so that millions of messages need no room; `emoji`
+    says in how many messages each is, however often it is repeated there."""
 
     words: Counter[int] = field(default_factory=Counter)
     characters: Counter[int] = field(default_factory=Counter)
@@ -40,7 +44,7 @@ class Wording:
         self.words[len(text.split())] += 1
         self.characters[len(text)] += 1
         if not text.isascii() or "\u20e3" in text:
-            found = EMOJI.findall(text)
+            found = set(EMOJI.findall(text))
             self.with_emoji += bool(found)
             for each in found:
                 if each in self.emoji or len(self.emoji) < KEPT_EMOJI:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ventriloquist.sources.imessage.chatdb import ChatDb
 
 _CHUNK = 512
-_COLUMNS = (
+COLUMNS = (
     "ROWID:INTEGER",
     "guid:TEXT",
     "text:TEXT",
@@ -36,6 +37,8 @@ _COLUMNS = (
     "thread_originator_part:TEXT",
     "is_audio_message:INTEGER",
 )
+RETRACTED_KEY, EDITED_KEY = b"\x52rp", b"\x52ec"
+"""The keys of `message_summary_info` for parts that were unsent and edited, as a binary property list has them."""
 PLAIN = 9
 """The first columns, which are all that a message of text alone has."""
 
@@ -83,17 +86,43 @@ class Rows:
 
     def blocks(self, bits: int) -> Iterator[tuple[int, list[AnyRow]]]:
         """All rows in the order of ROWID, in stretches whose ROWIDs are the same but for the last `bits`."""
-        cursor = self._db.rows(f"{self._select} ORDER BY ROWID")
         number, block = 0, list[AnyRow]()
-        while chunk := cursor.fetchmany(_CHUNK):
-            for row in chunk:
-                if row[0] >> bits != number:
-                    if block:
-                        yield number, block
-                    number, block = row[0] >> bits, []
-                block.append(row)
+        for row in self._all():
+            if row[0] >> bits != number:
+                if block:
+                    yield number, block
+                number, block = row[0] >> bits, []
+            block.append(row)
         if block:
             yield number, block
+
+    def _all(self) -> Iterator[AnyRow]:
+        """Every row. Text is decoded by SQLite's module itself, and where it is no UTF-8 the slow way."""
+        cursor, last = self._db.rows(f"{self._select} ORDER BY ROWID"), None
+        while True:
+            chunk = self._fetched(cursor)
+            if chunk is None:
+                where = "" if last is None else "WHERE ROWID > ?"
+                parameters = [] if last is None else [last]
+                cursor = self._db.rows(f"{self._select} {where} ORDER BY ROWID", parameters)
+                chunk = cursor.fetchmany(_CHUNK)
+            if not chunk:
+                return
+            last = chunk[-1][0]
+            yield from chunk
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> list[AnyRow] | None:
+        """The next rows, or None if a text among them is no UTF-8."""
+        connection = self._db.connection
+        tolerant, connection.text_factory = connection.text_factory, str
+        try:
+            return cursor.fetchmany(_CHUNK)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) is not None:
+                raise
+            return None
+        finally:
+            connection.text_factory = tolerant
 
     def where(self, condition: str, parameters: list[Any]) -> Iterator[Row]:
         """The rows for which an SQL condition of ours holds, in the order of ROWID."""
@@ -101,15 +130,14 @@ class Rows:
 
 
 def _select_list(db: ChatDb) -> str:
-    """Payload and summary are large, so they are read only where they can matter."""
+    """The summary, which most rows of today have, is read only where it can tell of an edit or of something unsent."""
     columns = db.columns("message")
-    payload = summary = "NULL"
-    wordless = " AND ".join(f"{name} IS NULL" for name in ("text", "attributedBody") if name in columns) or "1"
-    if {"payload_data", "balloon_bundle_id"} <= columns:
-        payload = f"CASE WHEN balloon_bundle_id IS NOT NULL OR ({wordless}) THEN CAST(payload_data AS BLOB) END"
-    if {"message_summary_info", "date_edited", "date_retracted"} <= columns:
-        summary = (
-            f"CASE WHEN date_edited <> 0 OR date_retracted <> 0 OR ({wordless}) "
-            "THEN CAST(message_summary_info AS BLOB) END"
-        )
-    return f"{db.query('message', _COLUMNS)}, {payload}, {summary}"
+    payload = "CAST(payload_data AS BLOB)" if "payload_data" in columns else "NULL"
+    summary = "NULL"
+    if "message_summary_info" in columns:
+        dated = "".join(f"{name} <> 0 OR " for name in ("date_edited", "date_retracted") if name in columns)
+        wordless = " AND ".join(f"{name} IS NULL" for name in ("text", "attributedBody") if name in columns) or "1"
+        blob = "CAST(message_summary_info AS BLOB)"
+        keys = " OR ".join(f"instr({blob}, X'{key.hex()}')" for key in (RETRACTED_KEY, EDITED_KEY))
+        summary = f"CASE WHEN {dated}({wordless}) OR {keys} THEN {blob} END"
+    return f"{db.query('message', COLUMNS)}, {payload}, {summary}"
