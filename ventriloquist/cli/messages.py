@@ -19,10 +19,11 @@ def command(name: str) -> click.Command:
 
 @click.command("messages", help="The collected messages, one JSON object a line, in order of time.")
 @click.option("--jsonl", is_flag=True, help="The format (there is only this one).")
+@click.option("--details", is_flag=True, help="Also what else is known: earlier versions, mentions, effects, apps.")
 @click.pass_obj
-def messages_command(workspace: Workspace, jsonl: bool) -> None:
+def messages_command(workspace: Workspace, jsonl: bool, details: bool) -> None:
     out = sys.stdout.buffer
     with Store.open(workspace) as store:
-        for message in store.export():
+        for message in store.export(details=details):
             out.write(escape_controls(quote(message)).encode() + b"\n")
     out.flush()

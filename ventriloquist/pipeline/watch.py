@@ -39,7 +39,7 @@ def watch(collect: Callable[[], Collected], workspace: Workspace, run: Run) -> N
         collected = collect()
     _warn(run, collected.warnings, told)
     run.phase(WATCHING)
-    seen: State = []  # so that what was written during the first one is not missed
+    seen: State | None = None  # so that what was written during the first one is not missed
     while True:
         time.sleep(LOOK_EVERY)
         run.check()

@@ -197,9 +197,9 @@ class Store:
         """How many attachments each one described: `{"local": 120, "gemini-3.5-flash-lite": 30}`."""
         return describing.descriptions_by(self._connection)
 
-    def export(self) -> Iterator[dict[str, Any]]:
+    def export(self, *, details: bool = False) -> Iterator[dict[str, Any]]:
         """The objects of `ventriloquist messages --jsonl`, in (sent_at, source_row) order over everything."""
-        return reading.export(self._connection)
+        return reading.export(self._connection, details=details)
 
     def fingerprint(self) -> str:
         """sha256 (hex) over the content that windows are made of; the same for the same source on any machine."""

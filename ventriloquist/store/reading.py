@@ -191,14 +191,15 @@ def person_of(keys: dict[str, str]) -> Callable[[Message], str]:
     return key_of
 
 
-def export(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """Every message as the object that `ventriloquist messages --jsonl` writes, oldest first."""
+def export(connection: sqlite3.Connection, *, details: bool = False) -> Iterator[dict[str, Any]]:
+    """Every message as the object that `ventriloquist messages --jsonl` writes, oldest first; with `details`, which
+    may be null, if asked for."""
     names = {key: person.name for key, person in people(connection).items()}
     key_of = person_of(keys_by_handle(connection))
     query = "SELECT c.source, c.guid, v.id FROM chats AS c JOIN conversations AS v ON v.number = c.conversation"
     conversation = {(source, to_word(guid)): id_ for source, guid, id_ in connection.execute(query)}
     for message in everything(connection):
-        yield {
+        fields = {
             "guid": message.guid,
             "source": message.source,
             "conversation": conversation[message.source, message.chat],
@@ -216,6 +217,7 @@ def export(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
             "unsent": message.unsent,
             "service": message.service,
         }
+        yield {**fields, "details": message.details} if details else fields
 
 
 def _reaction_object(reaction: Reaction | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ A message is counted if it is a text, an attachment or an app's; reactions, even
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -70,7 +70,13 @@ def one_moment(store: Store) -> Iterator[None]:
     try:
         yield
     finally:
-        store._connection.execute("ROLLBACK")
+        if store._connection.in_transaction:
+            store._connection.execute("ROLLBACK")
+
+
+def stop_when(store: Store, asked: Callable[[], bool]) -> None:
+    """Let whatever is read from `store` end, as a Fault, soon after `asked()` is true; looks every few milliseconds."""
+    store._connection.set_progress_handler(lambda: int(asked()), 20_000)
 
 
 def numbers(store: Store) -> dict[str, int]:
