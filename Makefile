@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install fuzz clean
+.PHONY: demo test check install fuzz proofs clean
 .DEFAULT_GOAL := test
 
 install: $(INSTALLED)
@@ -31,6 +31,10 @@ check: install
 
 fuzz: install
 	FUZZ=1000000 $(BIN)/python -m pytest -m fuzz --timeout=0
+
+# What make test tries a few times, tried often: 208 kills, 500 interleavings.
+proofs: install
+	KILLS=208 INTERLEAVINGS=500 $(BIN)/python -m pytest -s --timeout=0 tests/test_collect_kills.py tests/test_again.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis ventriloquist-demo

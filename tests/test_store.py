@@ -19,6 +19,7 @@ import pytest
 from tests.hostile import hostile_strings
 from tests.storing import replace_history
 from ventriloquist.faults import Busy, DiskFull, Fault, NoInput
+from ventriloquist.people import find_conversations
 from ventriloquist.records import (
     ME,
     UNKNOWN,
@@ -34,7 +35,7 @@ from ventriloquist.records import (
 )
 from ventriloquist.store import Store
 from ventriloquist.store.database import fault_of
-from ventriloquist.store.schema import MIGRATIONS
+from ventriloquist.store.schema import MIGRATIONS, first_tables
 from ventriloquist.workspace import Workspace
 
 MAYA, THEO = "+12025550101", "theo@example.com"
@@ -349,3 +350,55 @@ def test_a_killed_writer_leaves_the_old_history(store: Store, workspace: Workspa
     assert workspace.messages_db.with_name("messages.db-wal").stat().st_size > 5_000_000  # it was half done
     with Store.open(workspace) as after:
         assert list(after.export()) == before
+
+
+FIRST_VERSION = """
+INSERT INTO people VALUES ('+12025550101', 'Maya', 0), ('me', 'Alex', 1);
+INSERT INTO handles VALUES ('imessage', '+12025550101', '+12025550101');
+INSERT INTO conversations VALUES (1, 'dm-a', 'dm', NULL);
+INSERT INTO members VALUES (1, 0, '+12025550101'), (1, 1, 'me');
+INSERT INTO chats VALUES (1, 'imessage', 'iMessage;-;+12025550101', 'dm', NULL, 'iMessage', 1);
+INSERT INTO chat_handles VALUES (1, 0, '+12025550101');
+INSERT INTO messages VALUES (1, 1, 5000000, 7, 'imessage', 'M-7', 1, 'text', 0, '+12025550101', 'hello', NULL, NULL,
+  NULL, NULL, NULL, 0, 0, 'iMessage', 1);
+INSERT INTO attachments VALUES (1, 0, 'A-1', 'image/jpeg', 'a.jpg', NULL, NULL, 0, 12);
+INSERT INTO descriptions VALUES ('A-1', 'a photo', 'local');
+INSERT INTO ledger VALUES ('imessage', 1, 'text', 1970, 1), ('imessage', 0, 'empty', 1970, 2);
+INSERT INTO collects VALUES ('imessage', '2026-01-01T00:00:00Z');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_database_of_the_first_version_is_brought_up(workspace: Workspace) -> None:
+    workspace.prepare()
+    with sqlite3.connect(workspace.messages_db, isolation_level=None) as connection:
+        first_tables(connection)
+        connection.executescript(FIRST_VERSION)
+    connection.close()
+    with Store.open(workspace) as store:
+        (message_,) = store.messages("dm-a")
+        assert (message_.text, message_.details, message_.attachments[0].description) == ("hello", None, "a photo")
+        assert store.ledger().kept == Counter({("text", 1970): 1})
+        assert store.ledger().dropped == Counter({("empty", 1970): 2})
+        assert store.book() is None and store.report() is None
+        fill(store)  # the first collect by blocks replaces what was there
+        assert store.counts()["messages"] == 6 and store.ledger().source_rows == 8
+        assert store._connection.execute("SELECT text FROM descriptions").fetchall() == [("a photo",)]
+
+
+def test_rearranging_moves_messages_between_conversations(store: Store) -> None:
+    apart = [
+        Person(MAYA, "Maya", (MAYA,)),
+        Person("maya@example.com", "Maya by mail", ("maya@example.com",)),
+        *PEOPLE[1:],
+    ]
+    conversations = find_conversations(store.chats(), apart)
+    store.rearrange(apart, conversations)
+    by_members = {each.members: each.id for each in store.conversations()}
+    assert set(by_members) == {(MAYA, ME), ("maya@example.com", ME), (MAYA, THEO, ME)}
+    assert [each.source_row for each in store.messages(by_members["maya@example.com", ME])] == [5]
+    assert {each.source_row for each in store.messages(by_members[MAYA, ME])} == {2, 3, 4}
+    assert store.people()["maya@example.com"].name == "Maya by mail"
+    store.rearrange(PEOPLE, find_conversations(store.chats(), PEOPLE))
+    assert len(store.conversations()) == 2 and store.counts()["messages"] == 6
+    assert set(store.people()) == {MAYA, THEO, ME, UNKNOWN}

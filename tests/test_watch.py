@@ -58,7 +58,7 @@ def test_new_rows_edits_and_unsent_ones_arrive(
     until(lambda: "edited 77" in texts(workspace), "an edit")
     phone.unsend(0, 0)
     until(lambda: None in texts(workspace), "an unsent message")
-    assert "1 new, 0 changed, 0 gone." in events(workspace, "note")
+    assert "2 messages from 2 rows: 1 new." in events(workspace, "note")
     watching.send_signal(signal.SIGTERM)
     assert watching.wait(20) == 5
 

@@ -36,6 +36,7 @@ def collect(settings: CollectSettings, workspace: Workspace, run: Run) -> dict[s
     if settings.watch:
         watch(partial(_collect, settings, workspace, run), workspace, run)
     collected = _collect(settings, workspace, run)
+    run.note(collected.summary)
     for warning in collected.warnings:
         run.note(warning, "warning")
     return collected.makes
@@ -76,7 +77,7 @@ def _read_history(settings: CollectSettings, workspace: Workspace, run: Run, *, 
             warnings = [*_on_contacts(workspace, bad_lines), *source.warnings(store.ledger(), attachments)]
             facts = source.facts()
             update.report(_report(made, facts, attachments, warnings))
-    return Collected(made, warnings, facts.files)
+    return Collected(made, _summary(made), warnings, facts.files)
 
 
 def _book(settings: CollectSettings, source: Source, region: str) -> Book:
@@ -114,6 +115,11 @@ def _makes(store: Store, update: Updating) -> dict[str, Any]:
             totals[what] += rows
         made[name] = dict(sorted(totals.items()))
     return {**made, "new": update.new, "changed": update.changed, "gone": update.gone}
+
+
+def _summary(made: Mapping[str, Any]) -> str:
+    changes = ", ".join(f"{made[what]:,} {what}" for what in ("new", "changed", "gone") if made[what])
+    return f"{made['messages']:,} messages from {made['source_rows']:,} rows: {changes or 'nothing has changed'}."
 
 
 def _report(

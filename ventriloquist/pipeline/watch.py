@@ -24,6 +24,7 @@ class Collected:
     """What a collect made, what the person should know of it, and the files whose change means that there is more."""
 
     makes: dict[str, Any]
+    summary: str
     warnings: Sequence[str]
     files: Sequence[Path]
 
@@ -37,6 +38,7 @@ def watch(collect: Callable[[], Collected], workspace: Workspace, run: Run) -> N
     told: set[str] = set()
     with hold(workspace.lock, run.stage):
         collected = collect()
+    run.note(collected.summary)
     _warn(run, collected.warnings, told)
     run.phase(WATCHING)
     seen: State | None = None  # so that what was written during the first one is not missed
@@ -70,9 +72,8 @@ def _warn(run: Run, warnings: Sequence[str], told: set[str]) -> None:
 
 
 def _tell(run: Run, collected: Collected, told: set[str]) -> None:
-    new, changed, gone = (collected.makes[what] for what in ("new", "changed", "gone"))
-    if new or changed or gone:
-        run.note(f"{new:,} new, {changed:,} changed, {gone:,} gone.")
+    if any(collected.makes[what] for what in ("new", "changed", "gone")):
+        run.note(collected.summary)
     _warn(run, collected.warnings, told)
 
 

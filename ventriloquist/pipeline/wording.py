@@ -50,15 +50,18 @@ class Wording:
                 if each in self.emoji or len(self.emoji) < KEPT_EMOJI:
                     self.emoji[each] += 1
 
-    def as_object(self, top: int = 5) -> dict[str, Any]:
+    def top_emoji(self, most: int) -> dict[str, int]:
+        """The emoji in the most messages."""
+        return dict(sorted(self.emoji.items(), key=lambda item: (-item[1], item[0]))[:most])
+
+    def as_object(self) -> dict[str, Any]:
         """`{"messages", "words", "characters", "with_emoji", "emoji"}`: words and characters are medians."""
-        ranked = sorted(self.emoji.items(), key=lambda item: (-item[1], item[0]))
         return {
             "messages": self.words.total(),
             "words": median_of(self.words),
             "characters": median_of(self.characters),
             "with_emoji": self.with_emoji,
-            "emoji": dict(ranked[:top]),
+            "emoji": self.top_emoji(5),
         }
 
 

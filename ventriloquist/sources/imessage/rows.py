@@ -103,7 +103,7 @@ class Rows:
             chunk = self._fetched(cursor)
             if chunk is None:
                 where = "" if last is None else "WHERE ROWID > ?"
-                parameters = [] if last is None else [last]
+                parameters: list[int] = [] if last is None else [last]
                 cursor = self._db.rows(f"{self._select} {where} ORDER BY ROWID", parameters)
                 chunk = cursor.fetchmany(_CHUNK)
             if not chunk:
