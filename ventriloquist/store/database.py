@@ -14,14 +14,13 @@ from typing import Any, Self
 from ventriloquist.faults import Busy, DiskFull, Fault, NoInput, from_os_error
 from ventriloquist.records import Attachment, Book, Chat, Conversation, Ledger, Message, Person
 from ventriloquist.store import collected, describing, reading, schema
-from ventriloquist.store.fingerprint import fingerprint
+from ventriloquist.store.fingerprint import BUSY_MILLISECONDS, changed, fingerprint
 from ventriloquist.store.placing import Places
 from ventriloquist.store.updating import Updating
 from ventriloquist.store.values import to_value
 from ventriloquist.workspace import Workspace
 
 NOTHING_YET = "Nothing is collected yet. Run: ventriloquist collect"
-BUSY_SECONDS = 30.0
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter for an error that quotes a damaged schema
 
 
@@ -48,7 +47,7 @@ class Store:
             raise from_os_error(error, "opening data/messages.db") from error
         store: Store | None = None
         try:
-            store = cls(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None), path)
+            store = cls(sqlite3.connect(path, timeout=BUSY_MILLISECONDS / 1000, isolation_level=None), path)
             store._prepare(create)
         except BaseException as error:
             if store:
@@ -107,6 +106,7 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            changed(self._connection)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -180,8 +180,7 @@ class Store:
 
     def describe(self, guid: str, text: str, by: str) -> None:
         """Keep the description of an attachment, at once. `by` is local or the model that wrote it."""
-        row = [to_value(guid), to_value(text), by]
-        self._connection.execute("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", row)
+        self.describe_all([(guid, text)], by)
 
     def describe_all(self, descriptions: Iterable[tuple[str, str]], by: str) -> None:
         """Keep many (guid, text) in one transaction."""

@@ -81,6 +81,8 @@ def blocks_and_reports(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE first_ledger")
     create("blocks", BLOCK_COLUMNS, pk=("source", "block"))
     create("books", {"source": str, "book": str}, pk="source")
+    create("revisions", {"revision": int, "fingerprint": str}, pk="revision")
+    connection.execute("INSERT INTO revisions VALUES (0, NULL)")
     create("past_collects", {"number": int, "source": str, "at": str, "report": str}, pk="number")
 
 
