@@ -17,6 +17,8 @@ BODY_MARKS = (
     b"\x92",
     b"\x84\x84",
     b"[99c]",
+    b"{a=@}",
+    b"[9{}]",
 )
 PLIST_MARKS = (
     b"\xdf\x13\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -136,5 +138,7 @@ def hostile_bodies(header: bytes) -> list[bytes]:
     nested = start + b"\x84\x84\x84\x01A\x00\x85\x92" + b"\x84\x93\x92" * 2000
     classes = start + b"\x84" + b"\x84\x84\x01A\x00" * 3000 + b"\x85\x86"
     itself = start + b"\x84\x84\x84\x01A\x00\x85\x92\x92\x86"
+    encodings = (b"[999999999{}]", b"[9999[9999{}]]", b"{a=" * 30 + b"}" * 30, b"[9c]", b"{a=[2c]@}")
+    arrays = [header + b"\x84" + bytes([len(each)]) + each + b"\x00" * 300 for each in encodings]
     letters = header + b"\x84\x82" + struct.pack("<I", 4000) + b"@" * 4000 + b"\x85" * 4000
-    return [nested, classes, itself, letters]
+    return [nested, classes, itself, letters, *arrays]

@@ -7,6 +7,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from ventriloquist import vcards
+from ventriloquist.faults import Fault
 from ventriloquist.records import Contact
 
 FILE = "AddressBook-v22.abcddb"
@@ -19,21 +21,23 @@ _PHONE, _EMAIL = 3, 4
 
 
 def read_address_books(folder: Path) -> tuple[list[Contact], list[str]]:
-    """The cards of all accounts in an AddressBook folder, or of one database of it.
+    """The cards of all accounts in an AddressBook folder and of the .vcf files in it, or of one of its files.
 
-    The second list has a sentence for each database that cannot be read.
+    The second list has a sentence for each file that cannot be read.
     """
     contacts: list[Contact] = []
     problems: list[str] = []
     try:
-        candidates = [folder] if folder.is_file() else [folder / FILE, *sorted(folder.glob(f"Sources/*/{FILE}"))]
+        cards = sorted(path for path in folder.glob("*") if path.suffix.lower() in vcards.SUFFIXES)
+        databases = [folder / FILE, *sorted(folder.glob(f"Sources/*/{FILE}"))]
+        candidates = [folder] if folder.is_file() else [*databases, *cards]
         paths = [path for path in candidates if path.is_file()]
     except OSError:
         return [], [f"The address book {folder} could not be read; people go by their numbers and addresses."]
     for path in paths:
         try:
-            contacts += _read(path)
-        except (sqlite3.Error, UnicodeDecodeError):
+            contacts += vcards.contacts_in(path) if path.suffix.lower() in vcards.SUFFIXES else _read(path)
+        except (sqlite3.Error, UnicodeDecodeError, Fault):
             problems.append(f"The address book {path} could not be read; people in it go by their number or address.")
     return contacts, problems
 

@@ -211,6 +211,8 @@ class ChatDb:
             raise self._fault(error) from None
         if not tables >= NEEDED_TABLES:
             self.close()
+            if self._salvaging:
+                raise NoInput(_damaged(self.path))
             raise NoInput(f"{self.path} is a database, but not of Messages. Name Apple's chat.db with --db PATH.")
 
 

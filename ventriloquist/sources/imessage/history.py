@@ -45,7 +45,7 @@ class Messages:
         with ExitStack() as on_error:
             on_error.push(self._db)
             self._people = read_people(self._db, normalise)
-            self._chats = read_chats(self._db, self._people, normalise)
+            self._chats = _Chats(self._db, read_chats(self._db, self._people, normalise))
             on_error.pop_all()
 
     def __enter__(self) -> Self:
@@ -109,6 +109,17 @@ class Messages:
         if ledger.unreadable:
             found.append(f"The text of {ledger.unreadable:,} messages could not be read.")
         return [*found, *_on_attachments(attachments), *_on_age(self.facts())]
+
+
+class _Chats(dict[int, Chat]):
+    """Chats by the number of their row. One that some join names and that is not here is a sign of damage."""
+
+    def __init__(self, db: ChatDb, chats: Mapping[int, Chat]) -> None:
+        super().__init__(chats)
+        self._db = db
+
+    def __missing__(self, number: int) -> Chat:
+        raise self._db.harmed()
 
 
 class LostRows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any, BinaryIO, NamedTuple
 
 INDEX_INNER, TABLE_INNER, INDEX_LEAF, TABLE_LEAF = 2, 5, 10, 13
@@ -127,8 +127,8 @@ class Image:
                 waiting += [(child, depth + 1) for child in reversed(children)]
         return Tree(found, broken)
 
-    def cells(self, number: int) -> Iterator[Cell]:
-        """The cells of a page of a table's or an index's tree."""
+    def cells(self, number: int, met: Set[int] = frozenset()) -> Iterator[Cell]:
+        """The cells of a page of a tree, without the entries of an index for rows that were `met`."""
         kind, places, page = self.node(number)
         for place in places:
             try:
@@ -141,6 +141,8 @@ class Image:
                 elif kind in (INDEX_LEAF, INDEX_INNER):
                     length, at = _varint(page, place + (4 if kind == INDEX_INNER else 0))
                     payload, whole = self._payload(page, at, length, (self.usable - 12) * 64 // 255 - 23)
+                    if met and _last_integer(payload) in met:
+                        continue
                     values, adds_up = _record(payload, length, self.encoding)
                     if whole and adds_up and values and isinstance(values[-1], int):
                         yield Cell(values[-1], values[:-1], True)
@@ -191,6 +193,15 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, place + 1
     return value << 8 | data[at + 8], at + 9
+
+
+def _last_integer(payload: bytes) -> int | None:
+    """The last value of a record that is whole, if it is an integer, without reading the others."""
+    end = payload[0] if payload else 0
+    kind = payload[end - 1] if 0 < end < 0x80 and end <= len(payload) else 0
+    if 0 < kind < _FLOAT:
+        return int.from_bytes(payload[-_INTEGER_BYTES[kind] :], "big", signed=True)
+    return _CONSTANTS.get(kind)
 
 
 def _record(payload: bytes, length: int, encoding: str) -> tuple[Values, bool]:

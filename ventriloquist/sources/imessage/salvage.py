@@ -22,6 +22,7 @@ from ventriloquist.sources.imessage.tables import Table, read_tables
 
 _BATCH = 500
 _INDEXES_READ = 3
+"""Of a table that has come to harm; of another, one tells if all of its rows are there."""
 _LARGEST_NUMBER = 2**62
 _SETTLED = 3
 """How often a file is copied that changes under the copying."""
@@ -89,14 +90,13 @@ def _copy(path: Path, log: Path, folder: Path) -> tuple[Path, bool]:
         shutil.copyfile(log, folder / "chat.db-wal")
         if before == [(each.stat().st_mtime_ns, each.stat().st_size) for each in (path, log)]:
             break
-    pages = copy.stat().st_size
     try:
         with closing(sqlite3.connect(copy, isolation_level=None)) as database:
             database.execute("PRAGMA writable_schema = ON")  # a damaged schema is no reason to refuse
-            moved = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            busy, frames, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except (sqlite3.Error, UnicodeDecodeError):
-        moved = None
-    return copy, moved is None or moved[0] != 0 or copy.stat().st_size < pages
+        return copy, True
+    return copy, bool(busy) or frames < 0
 
 
 class _Salvage:
@@ -156,19 +156,18 @@ class _Salvage:
                 self._broken.add(table.name)
 
     def _read_indexes(self, table: Table) -> None:
-        """Find out which rows there were, by up to three of the table's indexes."""
-        query = f"SELECT 1 FROM {_quoted(table.name)} WHERE rowid = ?"  # noqa: S608 - a quoted name
+        """Find out which rows there were, by the table's indexes."""
+        here = {number for (number,) in self._into.execute(f"SELECT rowid FROM {_quoted(table.name)}")}  # noqa: S608
         missing = self._missing[table.name]
         telling = sorted(table.indexes, key=lambda index: ("guid" not in index.columns, len(index.columns)))
-        for index in telling[:_INDEXES_READ]:
+        for index in telling[: _INDEXES_READ if table.name in self._broken else 1]:
             tree = self._image.tree(index.root, index=True)
             if table.name == "message" and "guid" in index.columns:
                 self.lost_is_all = not tree.broken
             for page in tree.pages:
-                for cell in self._image.cells(page):
-                    if len(cell.values) != len(index.columns) or not 0 < cell.number < _LARGEST_NUMBER:
-                        continue
-                    if self._into.execute(query, [cell.number]).fetchone() is None:
+                for cell in self._image.cells(page, here):
+                    fits = len(cell.values) == len(index.columns) and 0 < cell.number < _LARGEST_NUMBER
+                    if fits and cell.number not in here:
                         values = dict(zip(index.columns, cell.values, strict=True))
                         missing.known.setdefault(cell.number, {}).update(values)
                         missing.named[cell.number] += 1
