@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import plistlib
 import sqlite3
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from tests.hostile import hostile_strings
 from ventriloquist.people import (
     find_conversations,
     find_people,
+    identify,
     normaliser,
     read_contacts,
     region_of,
 )
-from ventriloquist.records import ME, UNKNOWN, Chat, ChatKind, Contact, Person
+from ventriloquist.people import handles as handles_module
+from ventriloquist.records import ME, UNKNOWN, Book, Chat, ChatKind, Contact, Person
 from ventriloquist.sources.imessage.addressbook import FILE, read_address_books
 
 MAYA, MAIL, THEO, HOME = "+12025550101", "maya@example.com", "+442079460018", "+12025550177"
@@ -53,6 +56,35 @@ def test_the_region_is_the_setting_or_the_locale(monkeypatch: pytest.MonkeyPatch
     assert region_of("gb") == "GB"
     monkeypatch.setenv("LC_ALL", "C")
     assert region_of("") == "US"
+
+
+@pytest.mark.parametrize(
+    ("content", "region"),
+    [
+        (plistlib.dumps({"AppleLocale": "de_DE"}), "DE"),
+        (plistlib.dumps({"AppleLocale": "en-GB"}, fmt=plistlib.FMT_BINARY), "GB"),
+        (plistlib.dumps({"AppleLocale": "zh-Hant_TW"}), "TW"),
+        (plistlib.dumps({"AppleLocale": "en_US@rg=atzzzz"}), "AT"),
+        (plistlib.dumps({"AppleLocale": "en_US@calendar=japanese;rg=gbzzzz"}), "GB"),
+        (plistlib.dumps({"AppleLocale": "eo"}), "US"),
+        (plistlib.dumps({"AppleLocale": 5}), "US"),
+        (plistlib.dumps(["AppleLocale"]), "US"),
+        (b"bplist00 and then nothing", "US"),
+        (b"<plist><dict>", "US"),
+        (None, "US"),
+    ],
+)
+def test_the_region_of_a_mac_is_its_own_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, region: str
+) -> None:
+    preferences = tmp_path / "preferences.plist"
+    if content is not None:
+        preferences.write_bytes(content)
+    monkeypatch.setattr(handles_module, "MAC_PREFERENCES", preferences)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert region_of("") == region
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    assert region_of("") == "FR"
 
 
 def people_of(
@@ -107,6 +139,61 @@ def test_handles_that_messages_links_are_one_person() -> None:
     linked = [Contact("", (MAYA, MAIL))]
     assert people_of([MAYA, MAIL], [], linked)[MAYA].handles == (MAYA, MAIL)
     assert people_of([MAYA, MAIL], [Contact("Maya", (MAIL,))], linked)[MAYA].name == "Maya"
+
+
+def test_cards_of_one_name_that_a_third_one_joins_are_one_person() -> None:
+    book = [Contact("Maya", (MAYA,)), Contact("maya", (MAIL,)), Contact("Maya", (MAIL, MAYA, THEO))]
+    people = people_of([MAYA, MAIL, THEO], book)
+    assert people[MAYA] == Person(MAYA, "Maya", tuple(sorted((MAYA, MAIL, THEO))))
+
+
+def test_a_number_on_several_cards_and_in_several_spellings_is_one_handle() -> None:
+    book = [Contact("Maya", ("202-555-0101", "+1 (202) 555-0101")), Contact("Theo", ("12025550101", THEO))]
+    people = people_of([MAYA, THEO], book)
+    assert (people[MAYA].handles, people[THEO].handles) == ((MAYA,), (THEO,))
+
+
+def test_a_card_that_decisions_have_taken_apart_joins_nothing() -> None:
+    card = [Contact("Dad", (HOME, THEO, MAIL))]
+    apart = [Contact("Dad", (THEO,)), Contact("", (HOME,))]
+    people = people_of([HOME, THEO, MAIL], apart, card)
+    assert (people[THEO].handles, people[HOME].name) == ((THEO, MAIL), HOME)
+
+
+def test_short_codes_and_businesses_are_people_of_their_own() -> None:
+    senders = ["22000", "urn:biz:7f7a-AB", "SAMPLESHOP"]
+    assert {person.name for person in people_of(senders).values()} == {*senders, "Me", "Unknown"}
+
+
+def book(*cards: Contact, mine: tuple[str, ...] = (HOME,), name: str = "") -> Book:
+    return Book(name, "US", mine, (MAYA, MAIL, THEO, HOME), (tuple(cards),))
+
+
+def identified(known: Book, *decisions: Contact) -> dict[str, Person]:
+    return {person.key: person for person in identify(known, decisions)}
+
+
+def test_my_name_is_the_setting_or_a_decision_or_my_card() -> None:
+    card = Contact("Alex Card", (MAIL,), is_me=True)
+    decision = Contact("Alex Decided", ("(202) 555-0177",))
+    assert identified(book(card, name="Alex Set"), decision)[ME].name == "Alex Set"
+    assert identified(book(card), decision)[ME] == Person(ME, "Alex Decided", tuple(sorted((HOME, MAIL))), is_me=True)
+    assert identified(book(card))[ME].name == "Alex Card"
+    assert identified(book())[ME] == Person(ME, "Me", (HOME,), is_me=True)
+
+
+def test_a_decision_that_says_who_i_am_is_alone_in_that() -> None:
+    mine, landline = Contact("Alex", (MAIL,), is_me=True), Contact("Home", (HOME,))
+    people = identified(book(), mine, landline)
+    assert people[ME].handles == (MAIL,)
+    assert people[HOME].name == "Home"
+    assert identified(book(), landline)[ME].name == "Home"  # without it, whoever has my address is me
+
+
+def test_a_decision_takes_an_address_from_my_card() -> None:
+    card = Contact("Alex", (HOME, MAIL), is_me=True)
+    people = identified(book(card, mine=(HOME,)), Contact("Maya", (MAYA, MAIL)))
+    assert (people[ME].handles, people[MAYA].handles) == ((HOME,), (MAYA, MAIL))
 
 
 def test_everything_of_mine_is_me() -> None:
@@ -212,5 +299,11 @@ def test_address_books_of_all_accounts(tmp_path: Path) -> None:
         Contact("Plumber", ("1",)),
     ]
     assert len(problems) == 1
+    (tmp_path / "book" / "more.VCF").write_text("BEGIN:VCARD\nFN:Theo\nTEL:+442079460018\nEND:VCARD\n")
+    assert read_address_books(tmp_path / "book")[0] == [*contacts, Contact("Theo", (THEO,))]
+    assert read_address_books(tmp_path / "book" / "more.VCF") == ([Contact("Theo", (THEO,))], [])
+    (tmp_path / "book" / "more.VCF").write_text("no card")
+    assert len(read_address_books(tmp_path / "book")[1]) == 2
+    (tmp_path / "book" / "more.VCF").unlink()
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
     assert read_address_books(tmp_path / "none") == ([], [])

@@ -157,12 +157,12 @@ class CollectSettings(StageSettings):
     )
     address_book: Path | None = Field(
         None,
-        description="The folder of Contacts' databases (default: ~/Library/Application Support/AddressBook, "
-        "or AddressBook beside a --db of your own).",
+        description="Names: the folder of Contacts' databases, or a .vcf file (default: "
+        "~/Library/Application Support/AddressBook, or AddressBook beside a --db of your own).",
     )
     region: str = Field(
         "",
-        description="Two-letter region of phone numbers written without a country code (default: your locale's).",
+        description="Two-letter region of phone numbers written without a country code (default: your system's).",
         pattern="^([A-Za-z]{2})?$",
     )
     my_name: str = Field(

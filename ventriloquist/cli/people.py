@@ -129,7 +129,8 @@ def import_(workspace: Workspace, file: Path, as_json: bool) -> None:
         parts.append(f"{done.in_history:,} of them in the history")
     click.echo(f"{'; '.join([*parts, f'{done.known:,} known before'])}.")
     if done.unreadable:
-        click.echo(f"{done.unreadable:,} lines could not be read and were left out.", err=True)
+        lines = "1 line" if done.unreadable == 1 else f"{done.unreadable:,} lines"
+        click.echo(f"Left out, since it cannot be read: {lines}.", err=True)
     if not done.is_collected:
         click.echo("The names will be used by: ventriloquist collect", err=True)
 

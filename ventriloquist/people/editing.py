@@ -34,7 +34,7 @@ class Listed:
 
 
 def list_people(store: Store) -> list[Listed]:
-    """Everyone who wrote or is in a conversation, by name, me last."""
+    """Everyone who wrote or is in a conversation: names, then numbers and the like, then me."""
     people = store.people()
     owner = {handle: key for key, person in people.items() for handle in person.handles}
     me = next((key for key, person in people.items() if person.is_me), None)
@@ -42,8 +42,13 @@ def list_people(store: Store) -> list[Listed]:
     for each in activity(store):
         key = me if each.is_from_me else owner.get(each.handle or "", UNKNOWN)
         counts[key] = counts.get(key, 0) + each.messages
-    found = sorted(people.values(), key=lambda person: (person.is_me, folded(person.name), person.name))
+    found = sorted(people.values(), key=_in_order)
     return [Listed(person, counts.get(person.key, 0)) for person in found]
+
+
+def _in_order(person: Person) -> tuple[bool, bool, str, str]:
+    key = folded(person.name)
+    return person.is_me, not key[:1].isalpha(), key, person.name
 
 
 class Desk:
@@ -130,6 +135,8 @@ def merge(workspace: Workspace, names: Sequence[str]) -> Person:
 
 
 def _same(people: Sequence[Person]) -> str:
+    if len(people) < 2:
+        return "Name at least two people; the first one's name stays."
     keys = [person.key for person in people]
     twice = next((person for person in people if keys.count(person.key) > 1), people[0])
     return f"{one_line(twice.name, LONGEST_NAME)} cannot be merged with themselves; name at least two different people."

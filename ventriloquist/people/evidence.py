@@ -238,7 +238,8 @@ def equal_groups(scene: Scene) -> Iterator[Sign]:
     for (one, other), rests in found.items():
         largest = max(rests, key=lambda rest: (len(rest), sorted(rest)))
         names = sorted(scene.shown(key) for key in largest if key in scene.people)
-        who = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        names[3:] = [f"{len(names) - 3} more"] if len(names) > 3 else []
+        who = " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "the same people"
         weight = min((2.5 if len(largest) > 1 else 1.0) + 0.75 * (len(rests) - 1), 4.0)
         sentence = f"Two groups, with {who}, are the same but for these two."
         if len(rests) > 1:

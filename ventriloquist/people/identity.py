@@ -108,6 +108,8 @@ def _people_of(book: list[Contact]) -> dict[_Group, list[str]]:
     for contact in book:
         found = (holders[handle] for handle in contact.handles if handle in holders)
         same = list(dict.fromkeys(each for each in found if each.name.casefold() == contact.name.casefold()))
+        if len(same) > 1:
+            same.sort(key=list(people).index)
         group, *joined = same or [_Group(contact.name)]
         handles = people.setdefault(group, [])
         new = [handle for other in joined for handle in people.pop(other)]

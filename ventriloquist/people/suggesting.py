@@ -25,6 +25,8 @@ class Suggestion:
 
     first: Person
     second: Person
+    messages: tuple[int, int]
+    """How many the first and the second wrote."""
     confidence: str
     evidence: tuple[str, ...]
     against: tuple[str, ...]
@@ -37,7 +39,10 @@ class Suggestion:
     def as_object(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "people": [{"name": each.name, "handles": list(each.handles)} for each in (self.first, self.second)],
+            "people": [
+                {"name": each.name, "handles": list(each.handles), "messages": messages}
+                for each, messages in zip((self.first, self.second), self.messages, strict=True)
+            ],
             "confidence": self.confidence,
             "evidence": list(self.evidence),
             "against": list(self.against),
@@ -118,18 +123,21 @@ def _weigh(
     if confidence is None:
         return None
     first, second = sorted(pair, key=lambda key: _standing(scene, key))
+    messages = _messages(scene, first), _messages(scene, second)
     evidence = tuple(dict.fromkeys(sign.sentence for sign in best))
-    found = Suggestion(
-        scene.people[first], scene.people[second], confidence, evidence, (against.sentence,) if against else ()
-    )
-    messages = sum(scene.lives[key].messages for key in pair if key in scene.lives)
-    return score, messages, pair, found
+    opposed = (against.sentence,) if against else ()
+    found = Suggestion(scene.people[first], scene.people[second], messages, confidence, evidence, opposed)
+    return score, sum(messages), pair, found
+
+
+def _messages(scene: Scene, key: str) -> int:
+    return scene.lives[key].messages if key in scene.lives else 0
 
 
 def _standing(scene: Scene, key: str) -> tuple[bool, int, int, str]:
     """Whose name would stay: one that somebody gave, the longer one, whoever wrote more."""
     name = scene.names.get(key, "")
-    return not name, -len(name.split()), -scene.lives[key].messages if key in scene.lives else 0, key
+    return not name, -len(name.split()), -_messages(scene, key), key
 
 
 def _word(person: Person) -> str:

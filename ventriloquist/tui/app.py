@@ -29,9 +29,11 @@ from ventriloquist.tui.screens.base import sentence_of
 from ventriloquist.tui.screens.chat import ChatScreen
 from ventriloquist.tui.screens.form import FormScreen
 from ventriloquist.tui.screens.home import HomeScreen
+from ventriloquist.tui.screens.ledger import LedgerScreen
 from ventriloquist.tui.screens.people import PeopleScreen
 from ventriloquist.tui.screens.run import RunScreen
 from ventriloquist.tui.screens.runs import RunsScreen
+from ventriloquist.tui.screens.stats import StatsScreen
 from ventriloquist.tui.themes import DEFAULT_THEME, THEMES, save_theme, saved_theme
 from ventriloquist.tui.words import about
 from ventriloquist.workspace import Workspace
@@ -141,6 +143,14 @@ class VentriloquistApp(App[None]):
     def _show_runs(self) -> None:
         self.push_screen(RunsScreen(self.workspace))
 
+    @on(HomeScreen.StatsWanted)
+    def _show_stats(self) -> None:
+        self.push_screen(StatsScreen(self.workspace))
+
+    @on(HomeScreen.LedgerWanted)
+    def _show_ledger(self) -> None:
+        self.push_screen(LedgerScreen(self.workspace))
+
     @on(HomeScreen.PeopleWanted)
     def _show_people(self) -> None:
         self.push_screen(PeopleScreen(self.workspace))
@@ -172,6 +182,8 @@ class VentriloquistApp(App[None]):
         for stage in PIPELINE:
             yield SystemCommand(stage.capitalize(), about(STAGES[stage]), partial(self._open_form, stage))
         yield SystemCommand("Chat", "Talk with the people in the history", self._show_chat)
+        yield SystemCommand("Statistics", "Who wrote how much, and when", self._show_stats)
+        yield SystemCommand("Ledger", "What became of every row of the history", self._show_ledger)
         yield SystemCommand("People", "Who is in the history: names, merge, split", self._show_people)
         yield SystemCommand("Runs", "Every time a stage was started", self._show_runs)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)

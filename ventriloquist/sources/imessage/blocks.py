@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import marshal
 from collections.abc import Iterator, Mapping
+from marshal import dumps
 
 from ventriloquist.records import Chat, ChatKind, Ledger, Message
 from ventriloquist.sources.imessage.attachments import Attachments, Finder
@@ -12,13 +12,14 @@ from ventriloquist.sources.imessage.chatdb import ChatDb
 from ventriloquist.sources.imessage.dates import sent_at
 from ventriloquist.sources.imessage.joins import DELETED, JOINED, Chats, Files
 from ventriloquist.sources.imessage.reading import Loaded, Reading
-from ventriloquist.sources.imessage.rows import Rows
+from ventriloquist.sources.imessage.rows import Row, Rows
 from ventriloquist.sources.imessage.verdicts import left_out
 
-READER = 1
+READER = 2
 """Part of every digest: raise it when the same rows give other messages, and all of them are read again."""
 BITS = 8
 """Rows whose ROWIDs are the same but for so many bits are a block."""
+_OTHER = Row._fields.index("other_handle")
 _MARSHAL = 2
 """The last version whose bytes depend on the values alone, and not on who else holds them."""
 
@@ -88,7 +89,7 @@ class Blocks:
 
     def _digest(self, loaded: Loaded) -> bytes:
         places = sorted({*loaded.chats.values(), *loaded.deleted_from.values()})
-        senders = sorted({row[4] or 0 for row in loaded.rows})
+        named = sorted({row[4] or 0 for row in loaded.rows} | {row[_OTHER] or 0 for row in loaded.rows})
         made_of = (
             READER,
             self._include_deleted,
@@ -98,9 +99,9 @@ class Blocks:
             list(loaded.files.items()),
             list(loaded.verdicts.items()),
             [(number, number in self._to_myself, *_description(self._chats[number])) for number in places],
-            [self._handles.get(number) for number in senders],
+            [self._handles.get(number) for number in named],
         )
-        return hashlib.blake2b(marshal.dumps(made_of, _MARSHAL), digest_size=16).digest()
+        return hashlib.blake2b(dumps(made_of, _MARSHAL), digest_size=16).digest()
 
 
 def _description(chat: Chat) -> tuple[str, str, tuple[str, ...]]:

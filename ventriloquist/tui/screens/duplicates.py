@@ -12,6 +12,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Footer, Static
+from textual.worker import Worker, WorkerState
 
 from ventriloquist.people import editing
 from ventriloquist.people.suggesting import Suggestion, suggest
@@ -34,10 +35,12 @@ message is read for this.
 
 y makes one person of them. n remembers that they are two, so that nobody asks again."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "merge", "Yes, one person"),
-        Binding("n", "apart", "No, two"),
+        Binding("y", "merge", "One person", tooltip="Yes, make one person of the two"),
+        Binding("n", "apart", "Two", tooltip="No, they are two; do not ask again"),
         Binding("right,space,j", "step(1)", "Skip", key_display="→"),
         Binding("left,k", "step(-1)", "Before", key_display="←"),
+        Binding("down,pagedown", "scroll(1)", "Scroll down", show=False),
+        Binding("up,pageup", "scroll(-1)", "Scroll up", show=False),
         Binding("escape,q", "dismiss", "Back", key_display="esc"),
     ]
 
@@ -59,10 +62,10 @@ y makes one person of them. n remembers that they are two, so that nobody asks a
         with Horizontal(id="head"):
             yield Static(Content("likely duplicates"), id="title")
             yield Static(id="where")
-        with VerticalScroll(id="pair"):
+        with VerticalScroll(id="pair", can_focus=False):
             yield Static(Content("Looking for them…"), id="people")
             yield Static(id="evidence")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._look()
@@ -115,6 +118,10 @@ y makes one person of them. n remembers that they are two, so that nobody asks a
             self.at = min(max(self.at + step, 0), len(self.found))
             self._show()
 
+    def action_scroll(self, step: int) -> None:
+        """Move what is longer than the screen."""
+        self.query_one("#pair").scroll_relative(y=step * 3, animate=False)
+
     def action_merge(self) -> None:
         """Make one person of the two."""
         self._answer(is_one=True)
@@ -131,17 +138,17 @@ y makes one person of them. n remembers that they are two, so that nobody asks a
     @work(thread=True, exit_on_error=False, group="decide")
     def _decide(self, found: Suggestion, is_one: bool) -> None:
         names = found.first.name, found.second.name
-        done = False
-        try:
-            if is_one:
-                said = f"{editing.merge(self.workspace, names).name} is one person now."
-            else:
-                editing.keep_apart(self.workspace, *names)
-                said = "They stay two."
-            self.post_message(self._Read(self._suggestions(), said))
-            done = True
-        finally:
-            self._deciding = done  # an answer that failed may be given again; one that holds waits to be shown
+        if is_one:
+            said = f"{editing.merge(self.workspace, names).name} is one person now."
+        else:
+            editing.keep_apart(self.workspace, *names)
+            said = "They stay two."
+        self.post_message(self._Read(self._suggestions(), said))
+
+    @on(Worker.StateChanged)
+    def _ask_again(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._deciding = False
 
 
 def _pair(found: Suggestion) -> Pair:
@@ -150,13 +157,18 @@ def _pair(found: Suggestion) -> Pair:
 
 def _people(found: Suggestion) -> Content:
     word = Content.styled(found.confidence, f"bold {_STYLES.get(found.confidence, MUTED)}")
-    return Content("\n").join([_person(found.first), _person(found.second), Content(""), word])
+    people = zip((found.first, found.second), found.messages, strict=True)
+    return Content("\n").join([*(_person(*each) for each in people), word])
 
 
-def _person(person: Person) -> Content:
-    name = (one_line(person.name, 60), f"bold {person_style(person.name)}")
-    handles = one_line(" · ".join(person.handles), 300)
-    return Content.assemble(name) if handles == person.name else Content.assemble(name, "\n  ", (handles, MUTED))
+def _person(person: Person, messages: int) -> Content:
+    """A name, and below it the addresses and how much came from them."""
+    handles = one_line(" · ".join(person.handles), 300) if person.handles != (person.name,) else ""
+    count = "1 message" if messages == 1 else f"{messages:,} messages"
+    below = "  ".join(filter(None, (handles, count)))
+    return Content.assemble(
+        (one_line(person.name, 60), f"bold {person_style(person.name)}"), "\n", (below, MUTED), "\n"
+    )
 
 
 def _evidence(found: Suggestion) -> Content:

@@ -41,10 +41,12 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
         Binding("down,j", "move(1)", "Next row", show=False),
         Binding("up,k", "move(-1)", "Row before", show=False),
         *(Binding(name[0], f"form('{name}')", name.capitalize(), show=False) for name in PIPELINE),
-        Binding(TALK_KEY, "talk", "Talk"),
-        Binding("w", "people", "People"),
-        Binding("r", "runs", "Runs"),
+        Binding(TALK_KEY, "talk", "Talk", show=False),
         Binding("q", "app.quit", "Quit"),
+        Binding("w", "people", "People"),
+        Binding("s", "stats", "Stats", tooltip="Statistics: who wrote how much, and when"),
+        Binding("g", "ledger", "Ledger", tooltip="What became of every row of the history"),
+        Binding("r", "runs", "Runs"),
     ]
 
     @dataclass
@@ -61,6 +63,12 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
 
     class ChatWanted(Message):
         """Talk with the model."""
+
+    class StatsWanted(Message):
+        """Show who wrote how much, and when."""
+
+    class LedgerWanted(Message):
+        """Show what became of every row."""
 
     class PeopleWanted(Message):
         """Show who is in the history."""
@@ -178,6 +186,14 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
             self.notify("There is no trained model yet. Train one first (t).", title="Chat", markup=False)
         else:
             self.post_message(self.ChatWanted())
+
+    def action_stats(self) -> None:
+        """Show who wrote how much, and when."""
+        self.post_message(self.StatsWanted())
+
+    def action_ledger(self) -> None:
+        """Show what became of every row."""
+        self.post_message(self.LedgerWanted())
 
     def action_people(self) -> None:
         """Show who is in the history."""

@@ -49,7 +49,8 @@ class PeopleScreen(AppScreen):
     """A list to search in, and a key for each thing to do."""
 
     HELP = """Everyone in your history. One person may have many numbers and addresses: mark those who are one with \
-space and merge them; the first that you mark keeps the name. Split takes an address from someone who is really two.
+space and merge them; the first that you mark keeps the name. Split takes an address from someone who is really two. i \
+imports names from a .vcf.
 
 What you decide is kept in data/contacts_to_ids.jsonl and holds at once. Cut the windows anew after it (preprocess)."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,8 +58,8 @@ What you decide is kept in data/contacts_to_ids.jsonl and holds at once. Cut the
         Binding("r", "rename", "Rename"),
         Binding("s", "split", "Split", tooltip="Take addresses from someone"),
         Binding("d", "duplicates", "Duplicates", tooltip="Likely duplicates, with the evidence"),
-        Binding("i", "import", "Import", tooltip="Import names from a contacts file"),
-        Binding("slash", "search", "Search", key_display="/"),
+        Binding("i", "import", "Import", tooltip="Import names from a contacts file", show=False),
+        Binding("slash", "search", "Search", key_display="/", show=False),
         Binding("escape,q", "back", "Back", key_display="esc"),
     ]
 
@@ -88,14 +89,13 @@ What you decide is kept in data/contacts_to_ids.jsonl and holds at once. Cut the
         with Horizontal(id="head"):
             yield Static(Content("people"), id="title")
             yield Static(id="where")
-        yield Input(placeholder="Search a name, a number or an address", id="search", compact=True)
+        yield Input(placeholder="/ to search a name, a number or an address", id="search", compact=True)
         yield Static(Content("Reading the people…"), id="none")
         yield PeopleList(id="list")
         yield Static(id="about")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one("#search").display = False
         self.query_one(PeopleList).focus()
 
     def on_screen_resume(self) -> None:
@@ -172,7 +172,8 @@ What you decide is kept in data/contacts_to_ids.jsonl and holds at once. Cut the
         if person:
             handles = one_line(" · ".join(person.handles), 600) or "no number and no address"
             name = (one_line(person.name, 60), f"bold {person_style(person.name)}")
-            put(about, Content.assemble(name, "  ", (handles, MUTED)))
+            rest = ("  ", (handles, MUTED)) if person.handles != (person.name,) else ()
+            put(about, Content.assemble(name, *rest))
 
     @on(Input.Changed, "#search")
     def _searched(self) -> None:
@@ -183,17 +184,14 @@ What you decide is kept in data/contacts_to_ids.jsonl and holds at once. Cut the
         self.query_one(PeopleList).focus()
 
     def action_search(self) -> None:
-        """Open the search line."""
-        search = self.query_one("#search", Input)
-        search.display = True
-        search.focus()
+        """Type what to search."""
+        self.query_one("#search", Input).focus()
 
     def action_back(self) -> None:
         """Leave the search, then the marks, then the screen."""
         search = self.query_one("#search", Input)
-        if search.display:
+        if search.value or search.has_focus:
             search.value = ""
-            search.display = False
             self.query_one(PeopleList).focus()
         elif self.marked:
             self.marked = []
@@ -313,7 +311,7 @@ def _line(listed: Listed, width: int, mark: str) -> Content:
     person = listed.person
     room = min(max(width // 3, 16), 30)
     you = " (you)" if person.is_me else ""
-    name = row(person.name, room - len(you), f"bold {person_style(person.name)}")
+    name = Content.styled(one_line(person.name, room - len(you)), f"bold {person_style(person.name)}")
     handles = "" if person.handles == (person.name,) else one_line(" · ".join(person.handles), width)
     count = f"{listed.messages:,}"
     head = Content.assemble((mark[:2].ljust(3), "$primary"), name, (you, MUTED))
