@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ventriloquist.records import Attachment
 from ventriloquist.sources.imessage.chatdb import ChatDb
@@ -23,6 +23,7 @@ COLUMNS = (
     "is_sticker:INTEGER",
     "hide_attachment:INTEGER",
     "transfer_state:INTEGER",
+    "original_guid:TEXT",
 )
 _FINISHED = 5
 """`transfer_state` of a file that arrived; others wait for a download, or were moved to iCloud."""
@@ -30,26 +31,42 @@ PREVIEW = ".pluginpayloadattachment"
 _FOLDERS = ("/Library/Messages/Attachments/", "/Library/SMS/Attachments/")
 _UTIS = {
     "public.jpeg": "image/jpeg",
+    "public.jpg": "image/jpeg",
     "public.png": "image/png",
     "public.heic": "image/heic",
     "public.heif": "image/heif",
+    "public.heics": "image/heic-sequence",
+    "public.heif-standard": "image/heif",
     "public.tiff": "image/tiff",
     "public.webp": "image/webp",
+    "org.webmproject.webp": "image/webp",
+    "com.microsoft.bmp": "image/bmp",
+    "com.adobe.raw-image": "image/x-adobe-dng",
     "com.compuserve.gif": "image/gif",
     "com.apple.quicktime-movie": "video/quicktime",
     "public.mpeg-4": "video/mp4",
+    "public.avi": "video/x-msvideo",
+    "public.mpeg": "video/mpeg",
     "public.3gpp": "video/3gpp",
     "com.apple.m4v-video": "video/x-m4v",
     "com.apple.coreaudio-format": "audio/x-caf",
     "com.apple.m4a-audio": "audio/mp4",
     "public.mpeg-4-audio": "audio/mp4",
     "public.mp3": "audio/mpeg",
+    "public.aac-audio": "audio/aac",
+    "public.aiff-audio": "audio/x-aiff",
+    "com.microsoft.waveform-audio": "audio/x-wav",
     "org.3gpp.adaptive-multi-rate-audio": "audio/amr",
     "public.vcard": "text/vcard",
     "public.vlocation": "text/x-vlocation",
     "com.adobe.pdf": "application/pdf",
     "public.plain-text": "text/plain",
     "com.apple.ical.ics": "text/calendar",
+    "com.apple.pkpass": "application/vnd.apple.pkpass",
+    "com.pixar.universal-scene-description-mobile": "model/vnd.usdz+zip",
+    "public.zip-archive": "application/zip",
+    "public.html": "text/html",
+    "public.rtf": "application/rtf",
 }
 _EXTENSIONS = {
     ".heic": "image/heic",
@@ -57,15 +74,28 @@ _EXTENSIONS = {
     ".heics": "image/heic-sequence",
     ".caf": "audio/x-caf",
     ".amr": "audio/amr",
+    ".aac": "audio/aac",
     ".m4a": "audio/mp4",
     ".mov": "video/quicktime",
+    ".m4v": "video/x-m4v",
+    ".3gp": "video/3gpp",
+    ".webp": "image/webp",
     ".vcf": "text/vcard",
+    ".pkpass": "application/vnd.apple.pkpass",
+    ".usdz": "model/vnd.usdz+zip",
 }
+_LOCATION = ".loc.vcf"
 
 FileRow = tuple[Any, ...]
 """A message's number and the columns of one of its attachments."""
-Found = tuple[Attachment, bool]
-"""An attachment, and whether it is hidden (a link's preview, a payload)."""
+
+
+class Found(NamedTuple):
+    """An attachment, whether it is hidden (a link's preview, a payload), and what slots in a text may call it."""
+
+    attachment: Attachment
+    is_hidden: bool
+    guids: tuple[str, ...]
 
 
 class Attachments:
@@ -92,18 +122,18 @@ class Attachments:
 
 def read_attachment(row: FileRow, path: str | None) -> Found:
     """The attachment of a row whose file lies at `path`, and whether it is hidden."""
-    _, number, guid, filename, uti, mime_type, _, total_bytes, is_sticker, _, transfer_state = row
+    _, number, guid, filename, uti, mime_type, _, total_bytes, is_sticker, _, transfer_state, original = row
     name = _name(row)
     attachment = Attachment(
         guid=guid or f"attachment-{number}",
-        mime_type=mime_type or _mime_type(uti, name or filename),
+        mime_type=mime_type or type_of(uti, name, filename),
         name=name or None,
         path=path,
         is_sticker=bool(is_sticker),
         total_bytes=total_bytes,
         is_offloaded=path is None and (not filename or transfer_state not in (None, _FINISHED)),
     )
-    return attachment, _is_hidden(row)
+    return Found(attachment, _is_hidden(row), tuple(filter(None, (guid, original))))
 
 
 def _name(row: FileRow) -> str | None:
@@ -119,11 +149,17 @@ def _is_preview(name: str | None) -> bool:
     return bool(name) and str(name).lower().endswith(PREVIEW)
 
 
-def _mime_type(uti: str | None, name: str | None) -> str | None:
+def type_of(uti: str | None, *names: str | None) -> str | None:
+    """The media type by Apple's name for it, else by the ending of the first of the names that has a known one."""
     if known := _UTIS.get(uti or ""):
         return known
-    extension = os.path.splitext(name or "")[1].lower()  # noqa: PTH122 - a name of any bytes, not a path of ours
-    return _EXTENSIONS.get(extension) or mimetypes.types_map.get(extension)
+    for name in filter(None, names):
+        if name.lower().endswith(_LOCATION):
+            return _UTIS["public.vlocation"]
+        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name of any bytes, not a path of ours
+        if found := _EXTENSIONS.get(extension) or mimetypes.types_map.get(extension):
+            return found
+    return None
 
 
 class Finder(Protocol):

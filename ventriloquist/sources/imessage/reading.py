@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ventriloquist.records import Chat, ChatKind, Kind, Ledger, Message, Reaction, year_of
+from ventriloquist.records import Attachment, Chat, ChatKind, Kind, Ledger, Message, Reaction, year_of
 from ventriloquist.sources.imessage import balloons, events, tapbacks
 from ventriloquist.sources.imessage.attachments import FileRow, Found, read_attachment
 from ventriloquist.sources.imessage.bodies import APP_SLOT, OBJECT_SLOT, Said, raw_text, read_said
 from ventriloquist.sources.imessage.chats import SOURCE
 from ventriloquist.sources.imessage.dates import sent_at
-from ventriloquist.sources.imessage.edits import Summary, read_summary
+from ventriloquist.sources.imessage.details import Details, app_details, link_details, said_details, sending_details
+from ventriloquist.sources.imessage.edits import read_summary
 from ventriloquist.sources.imessage.rows import PLAIN, AnyRow, Row
+from ventriloquist.sources.imessage.tapbacks import target_of
 from ventriloquist.sources.imessage.typedstream import MENTION, TypedStreamError, text_of
 from ventriloquist.sources.imessage.verdicts import SELF_COPY
 
@@ -116,8 +118,12 @@ class Reading:
         chat = self._chats[place]
         if (row.associated_type or 0) not in _ORDINARY:
             return self._tapback(row, sent, chat, loaded)
+        if not events.is_known(row):
+            return UNKNOWN_KIND
         if events.is_event(row):
-            return self._message(row, sent, chat, Kind.EVENT, text=events.event_text(row))
+            other = events.other_of(row, self._handles)
+            details: Details = {"other": other} if other else {}
+            return self._message(row, sent, chat, Kind.EVENT, text=events.event_text(row, other), details=details)
         return self._said(row, sent, chat, _found(loaded, row.number), ledger)
 
     def _message(
@@ -128,12 +134,15 @@ class Reading:
         kind: Kind,
         *,
         text: str | None = None,
-        said: Said | None = None,
+        attachments: tuple[Attachment, ...] = (),
         reaction: Reaction | None = None,
         edited: bool = False,
         unsent: bool = False,
+        details: Details | None = None,
     ) -> Message:
         mine = events.is_mine(row) if kind is Kind.EVENT else bool(row.is_from_me)
+        if kind not in (Kind.REACTION, Kind.UNSENT):
+            details = {**(details or {}), **sending_details(row)}
         return Message(
             guid=row.guid or f"{SOURCE}-{row.number}",
             source=SOURCE,
@@ -146,56 +155,72 @@ class Reading:
             text=text or None,
             reply_to=None if reaction else row.thread or None,
             reaction=reaction,
-            attachments=said.attachments if said else (),
+            attachments=attachments,
             edited=edited,
             unsent=unsent,
             service=row.service or None,
+            details=details or None,
         )
 
     def _tapback(self, row: Row, sent: int, chat: Chat, loaded: Loaded) -> Message | str:
         number = row.associated_type or 0
         if number == tapbacks.POLL_VOTE:
-            return self._message(row, sent, chat, Kind.APP, text="[Poll: a vote]")
+            vote = balloons.read_vote(row.payload)
+            return self._message(row, sent, chat, Kind.APP, text=vote.text, details=app_details(row, vote))
         if tapbacks.is_removed(number):
             return tapbacks.REMOVAL
         if not tapbacks.is_added(number) and number != tapbacks.STICKER_ON_BUBBLE:
             return UNKNOWN_KIND
         reaction = tapbacks.reaction(number, row.associated_guid, row.associated_emoji)
-        visible = tuple(attachment for attachment, hidden in _found(loaded, row.number) if not hidden)
-        return self._message(row, sent, chat, Kind.REACTION, said=Said("", visible), reaction=reaction)
+        visible = tuple(each.attachment for each in _found(loaded, row.number) if not each.is_hidden)
+        return self._message(row, sent, chat, Kind.REACTION, attachments=visible, reaction=reaction)
 
     def _said(self, row: Row, sent: int, chat: Chat, found: list[Found], ledger: Ledger) -> Message | str:
-        raw, readable = raw_text(row)
         summary = read_summary(row.summary)
-        is_app = row.balloon is not None and not balloons.is_link(row.balloon)
-        said = read_said(row, raw, found, summary, is_app=row.balloon is not None)
+        raw, readable = raw_text(row, summary)
+        unsent = summary.unsent if summary else frozenset()
+        if (summary and summary.all_unsent) or (row.date_retracted and not unsent):
+            return self._message(row, sent, chat, Kind.UNSENT, unsent=True)
         if not readable:
             ledger.unreadable += 1
-        unsent = bool(row.date_retracted) or bool(summary and summary.unsent)
-        kind, text = _kind_and_text(row, said, is_app=is_app)
-        if (summary and summary.all_unsent) or (kind is None and readable and (unsent or row.date_edited)):
+        said = read_said(row, raw, found, summary, is_app=bool(row.balloon or row.payload))
+        kind, text, details = _shown(row, said)
+        if kind is None and readable and (unsent or row.date_edited):
             return self._message(row, sent, chat, Kind.UNSENT, unsent=True)
         if kind is None:
             return EMPTY if readable else UNREADABLE
-        edited = _is_edited(row, summary)
-        return self._message(row, sent, chat, kind, text=text, said=said, edited=edited, unsent=unsent)
+        edited = summary.text_changed if summary else bool(row.date_edited)
+        details |= said_details(row, said, summary)
+        return self._message(
+            row, sent, chat, kind, text=text, attachments=said.attachments, edited=edited, unsent=bool(unsent),
+            details=details,
+        )  # fmt: skip
 
 
 def _found(loaded: Loaded, number: int) -> list[Found]:
     return [read_attachment(row, path) for row, path in loaded.files.get(number, ())]
 
 
-def _kind_and_text(row: Row, said: Said, *, is_app: bool) -> tuple[Kind | None, str]:
-    if is_app:
-        return Kind.APP, balloons.app_text(row.balloon or "", row.payload)
-    if said.text:
-        return Kind.TEXT, said.text
-    if row.balloon:
-        text = balloons.link_text(row.payload)
-        return (Kind.APP if text.startswith("[") else Kind.TEXT), text
-    return (Kind.ATTACHMENT if said.attachments else None), ""
+def _shown(row: Row, said: Said) -> tuple[Kind | None, str, Details]:
+    """The kind, the text and the details of what is neither a tapback nor an event; no kind where nothing shows.
 
-
-def _is_edited(row: Row, summary: Summary | None) -> bool:
-    """Whether the words changed; a new date alone can be a new text style."""
-    return summary.text_changed if summary else bool(row.date_edited) and not row.date_retracted
+    A link is what was written, its address. An app is shown in brackets, since its words are nobody's.
+    """
+    is_link = bool(row.balloon) and balloons.is_link(row.balloon or "")
+    link = balloons.read_link(row.payload) if is_link or not row.balloon else None
+    if link or is_link:
+        text = said.text or (link or balloons.Link()).text
+        kind = Kind.TEXT if said.text or (link and link.url) else Kind.APP
+        return kind, text, link_details(row, link) if link else {}
+    if row.balloon or (row.payload and not said.text and not said.attachments):
+        is_update = target_of(row.associated_guid)[0] not in ("", row.guid)
+        balloon = balloons.read_app(row.balloon or "", row.payload, is_update=is_update)
+        if said.attachments and not row.payload and not said.text:  # a sticker, which apps send too
+            return Kind.ATTACHMENT, "", app_details(row, balloon)
+        if not balloon.caption:
+            balloon = replace(balloon, caption=balloons.one_line(said.text))
+        if row.balloon or balloon.caption:
+            return Kind.APP, balloon.text, app_details(row, balloon)
+    if said.attachments and not said.text.strip():
+        return Kind.ATTACHMENT, said.text, {}
+    return (Kind.TEXT if said.text else None), said.text, {}

@@ -138,6 +138,7 @@ def _select_list(db: ChatDb) -> str:
         dated = "".join(f"{name} <> 0 OR " for name in ("date_edited", "date_retracted") if name in columns)
         wordless = " AND ".join(f"{name} IS NULL" for name in ("text", "attributedBody") if name in columns) or "1"
         blob = "CAST(message_summary_info AS BLOB)"
-        keys = " OR ".join(f"instr({blob}, X'{key.hex()}')" for key in (RETRACTED_KEY, EDITED_KEY))
+        told = (RETRACTED_KEY,) if "date_edited" in columns else (RETRACTED_KEY, EDITED_KEY)
+        keys = " OR ".join(f"instr({blob}, X'{key.hex()}')" for key in told)
         summary = f"CASE WHEN {dated}({wordless}) OR {keys} THEN {blob} END"
     return f"{db.query('message', COLUMNS)}, {payload}, {summary}"

@@ -38,21 +38,27 @@ def reaction(number: int, associated_guid: str | None, emoji: str | None) -> Rea
     return Reaction(type_, target, part, emoji or None if type_ == "emoji" else None)
 
 
-def ended(rows: Iterable[tuple[int, int, str | None, str]]) -> dict[int, str]:
+def ended(rows: Iterable[tuple[int, int, str | None, str | None, str]]) -> dict[int, str]:
     """The rows whose tapback no longer stands, each with the reason.
 
-    `rows` are (row, type, associated guid, sender), oldest first. Each sender has one tapback on each part of a
-    message: a new one replaces it, a removal of the same type takes it back. A removal without its addition is
-    common, since Messages often keeps the latest row only.
+    `rows` are (row, type, associated guid, emoji, sender), oldest first. Each sender has one tapback on each part of
+    a message: a new one replaces it, a removal of the same type and emoji takes it back. A removal without its
+    addition is common, since Messages often keeps the latest row only.
     """
-    standing: dict[tuple[str, int, str], tuple[int, int]] = {}
+    standing: dict[tuple[str, int, str], tuple[int, int, str | None]] = {}
     gone: dict[int, str] = {}
-    for row, number, associated_guid, sender in rows:
+    for row, number, associated_guid, emoji, sender in rows:
         place = (*target_of(associated_guid), sender)
         if is_added(number):
             if place in standing:
                 gone[standing[place][0]] = REPLACED
-            standing[place] = (row, number)
-        elif place in standing and standing[place][1] - FIRST_ADDED == number - FIRST_REMOVED:
+            standing[place] = (row, number - FIRST_ADDED, emoji or None)
+        elif place in standing and _is_undone(standing[place], number - FIRST_REMOVED, emoji):
             gone[standing.pop(place)[0]] = TAKEN_BACK
     return gone
+
+
+def _is_undone(standing: tuple[int, int, str | None], type_: int, emoji: str | None) -> bool:
+    """Whether the removal of a tapback of that type and emoji (None where it is not told) is of the one standing."""
+    _, its_type, its_emoji = standing
+    return its_type == type_ and (not emoji or not its_emoji or emoji == its_emoji)

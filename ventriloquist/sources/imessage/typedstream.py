@@ -7,16 +7,19 @@ length and never by an end mark, and raise TypedStreamError and nothing else, wh
 Layout: a header, then typed groups. Type encodings and class names share a table of strings; instances, classes and
 C strings share a table of objects; both are counted in the order of first appearance. A byte is a tag (0x84 new,
 0x85 nil, 0x86 end, 0x81 two bytes follow, 0x82 four, 0x83 a float, 0x87 eight), a reference (0x92 + index) or a
-small integer. Run lengths count UTF-16 code units.
+small integer. Run lengths count UTF-16 code units. An encoding of several letters is several values, brackets are an
+array and braces a structure, as the Objective-C compiler writes them.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-HEADER = b"\x04\x0bstreamtyped\x81\xe8\x03"
+_SIGNATURE = b"\x04\x0bstreamtyped"
+HEADER = _SIGNATURE + b"\x81\xe8\x03"
 PART = "__kIMMessagePartAttributeName"
 FILE = "__kIMFileTransferGUIDAttributeName"
 FILE_NAME = "__kIMFilenameAttributeName"
@@ -29,6 +32,11 @@ _CLASS_TO_TEXT = 40  # from the name NSString to the "+" of its contents, its su
 _NEW, _NIL, _END = 0x84, 0x85, 0x86
 _FIRST_REFERENCE = -110
 _DEEPEST = 64
+_LONGEST_ENCODING = 512
+_BRACKETS = {"[": "]", "{": "}", "(": ")"}
+_STRINGS = frozenset({"NSString", "NSMutableString"})
+_DICTIONARIES = frozenset({"NSDictionary", "NSMutableDictionary"})
+_BYTES = frozenset({"NSData", "NSMutableData"})
 
 
 class TypedStreamError(ValueError):
@@ -83,13 +91,12 @@ def _unicode(encoded: bytes) -> str:
 
 def decode(body: bytes) -> Body:
     """The text of a body and its runs; raises TypedStreamError."""
-    if not body.startswith(HEADER):
+    if not body.startswith(_SIGNATURE):
         raise TypedStreamError("not a typedstream")
     try:
-        values = _Reader(body).group()
+        root = _Reader(body).root()
     except (IndexError, struct.error, RecursionError):
         raise TypedStreamError("the stream is cut off or nested too deep") from None
-    root = values[0] if values else None
     if isinstance(root, str):
         return Body(root, (Run(root, {}),) if root else ())
     if not isinstance(root, _Instance) or not root.values or not isinstance(root.values[0], str):
@@ -101,7 +108,7 @@ def _runs(text: str, values: list[Any]) -> list[Run]:
     """`values` are run ids, lengths and, after an id that is new, its attributes."""
     units = text.encode("utf-16-le", "surrogatepass")
     known: dict[int, dict[str, Any]] = {}
-    runs, start, index = [], 0, 0
+    runs, start, place, index = list[Run](), 0, 0, 0
     while index + 1 < len(values) and start < len(units):
         number, length = values[index], values[index + 1]
         index += 2
@@ -110,13 +117,19 @@ def _runs(text: str, values: list[Any]) -> list[Run]:
         if number not in known:
             attributes = values[index] if index < len(values) else None
             known[number] = attributes if isinstance(attributes, dict) else {}
-            index += 1
-        end = start + 2 * length
+            index += not isinstance(attributes, int)
+        place += 2 * length
+        end = max(start, place + 2 if _cuts_a_character(units, place) else place)
         runs.append(Run(units[start:end].decode("utf-16-le", "surrogatepass"), known[number]))
         start = end
     if start < len(units):
         runs.append(Run(units[start:].decode("utf-16-le", "surrogatepass"), {}))
     return runs
+
+
+def _cuts_a_character(units: bytes, place: int) -> bool:
+    """True between the two surrogates of one character."""
+    return 2 <= place < len(units) and units[place - 1] & 0xFC == 0xD8 and units[place + 1] & 0xFC == 0xDC
 
 
 @dataclass(slots=True)
@@ -131,17 +144,23 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = len(HEADER)
+        self._at = len(_SIGNATURE)
         self._strings: list[bytes] = []
         self._objects: list[Any] = []
         self._depth = 0
+        self._elements = 0
 
-    def group(self) -> list[Any]:
-        """The values of the next group: a type encoding, then one value for each of its letters."""
+    def root(self) -> Any:
+        """The first value after the number of the system that wrote the stream."""
+        self._integer()
+        return self._group()[0]
+
+    def _group(self) -> list[Any]:
+        """The values of the next group: a type encoding, then one value for each of its types."""
         encoding = self._string()
-        if encoding.startswith(b"["):
-            return [self._array(encoding)]
-        return [self._value(letter) for letter in encoding]
+        if len(encoding) == 1:
+            return [self._value(encoding)]
+        return [self._value(each) for each in _types(encoding)]
 
     def _take(self, length: int) -> bytes:
         if length < 0 or self._at + length > len(self._data):
@@ -181,14 +200,32 @@ class _Reader:
         self._strings.append(string)
         return string
 
-    def _array(self, encoding: bytes) -> bytes:
-        count = encoding[1:-2]
-        if encoding[-2:] not in (b"c]", b"C]") or not count.isdigit() or len(count) > 9:
-            raise TypedStreamError("an array of something else than bytes")
-        return self._take(int(count))
+    def _array(self, encoding: bytes) -> bytes | list[Any]:
+        digits = len(encoding) - len(encoding[1:].lstrip(b"0123456789"))
+        element = encoding[digits:-1]
+        if not 1 < digits < 10:
+            raise TypedStreamError("an array of no length")
+        count = int(encoding[1:digits])
+        if element in (b"c", b"C"):
+            return self._take(count)
+        return [value for _ in range(count) for value in self._elements_of(element)]
 
-    def _value(self, letter: int) -> Any:
-        match chr(letter):
+    def _structure(self, encoding: bytes) -> list[Any]:
+        """The fields of `{name=types}`."""
+        self._enter()
+        fields = self._elements_of(encoding[1:-1].partition(b"=")[2])
+        self._depth -= 1
+        return fields
+
+    def _elements_of(self, encoding: bytes) -> list[Any]:
+        """Values of types that may take no room, as `{}` does: no stream has more of them than bytes."""
+        self._elements += 1
+        if self._elements > len(self._data):
+            raise TypedStreamError("more elements than bytes")
+        return [self._value(each) for each in _types(encoding)]
+
+    def _value(self, encoding: bytes) -> Any:
+        match chr(encoding[0]):
             case "@":
                 return self._object()
             case "+":
@@ -209,6 +246,12 @@ class _Reader:
                 return self._float(kind)
             case "%" | ":":
                 return self._string()
+            case "[":
+                return self._array(encoding)
+            case "{":
+                return self._structure(encoding)
+            case "!":  # a number that is not written
+                return None
         raise TypedStreamError("an unknown type")
 
     def _float(self, kind: str) -> float:
@@ -267,7 +310,7 @@ class _Reader:
         names = self._class()
         values: list[Any] = []
         while self._data[self._at] != _END:
-            values += self.group()
+            values += self._group()
         self._at += 1
         self._depth -= 1
         self._objects[place] = _meaning(names, values)
@@ -279,18 +322,43 @@ class _Reader:
             raise TypedStreamError("nested too deep")
 
 
+@lru_cache(maxsize=512)
+def _types(encoding: bytes) -> tuple[bytes, ...]:
+    """The types of an encoding one by one: `i[2f]{_NSPoint=ff}` has three."""
+    if len(encoding) > _LONGEST_ENCODING:
+        raise TypedStreamError("an encoding that long")
+    found, letters, index = [], encoding.decode("latin-1"), 0
+    while index < len(letters):
+        start, open_brackets = index, list[str]()
+        while True:
+            letter = letters[index : index + 1]
+            index += 1
+            if letter in _BRACKETS:
+                open_brackets.append(_BRACKETS[letter])
+            elif open_brackets and letter == open_brackets[-1]:
+                open_brackets.pop()
+            if not open_brackets:
+                break
+            if not letter:
+                raise TypedStreamError("an unknown type")
+        found.append(encoding[start:index])
+    return tuple(found)
+
+
 def _meaning(names: tuple[str, ...], values: list[Any]) -> Any:
     """What the values of an object of that class say."""
     last = values[-1] if values else None
-    if "NSString" in names:
+    if not _STRINGS.isdisjoint(names):
         return _unicode(values[0]) if values and isinstance(values[0], bytes) else ""
-    if "NSDictionary" in names:
+    if not _DICTIONARIES.isdisjoint(names):
         pairs = zip(values[1::2], values[2::2], strict=False)
-        return {key: value for key, value in pairs if isinstance(key, str)}
+        return {
+            key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str | int | float | bytes)
+        }
     if "NSNumber" in names:
         return last if isinstance(last, int | float) else None
     if "NSURL" in names:
         return last if isinstance(last, str) else None
-    if "NSData" in names:
+    if not _BYTES.isdisjoint(names):
         return last if isinstance(last, bytes) else None
     return _Instance(values)

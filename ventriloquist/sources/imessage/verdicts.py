@@ -42,7 +42,7 @@ def _ended(db: ChatDb, handles: Mapping[int, str], seen: str) -> Iterator[tuple[
     if not {"associated_message_type", _ASSOCIATED} <= db.columns("message"):
         return
     wanted = ("ROWID:INTEGER", "associated_message_type:INTEGER", f"{_ASSOCIATED}:TEXT", "date:INTEGER",
-              "is_from_me:INTEGER", "handle_id:INTEGER")  # fmt: skip
+              "is_from_me:INTEGER", "handle_id:INTEGER", "associated_message_emoji:TEXT")  # fmt: skip
     query = (
         f"SELECT {_TARGET}, {db.query('message', wanted)} FROM message "  # noqa: S608 - our names
         f"WHERE {_ASSOCIATED} IS NOT NULL AND associated_message_type BETWEEN ? AND ? AND ({seen}) ORDER BY 1"
@@ -53,8 +53,8 @@ def _ended(db: ChatDb, handles: Mapping[int, str], seen: str) -> Iterator[tuple[
         if len(same) > 1:
             same.sort(key=lambda row: (sent_at(row[3]), row[0]))
             acts = [
-                (row, type_, target, "" if is_from_me else handles.get(handle, f"#{handle}"))
-                for row, type_, target, _, is_from_me, handle in same
+                (row, type_, target, emoji, "" if is_from_me else handles.get(handle, f"#{handle}"))
+                for row, type_, target, _, is_from_me, handle, emoji in same
             ]
             yield from tapbacks.ended(acts).items()
 
