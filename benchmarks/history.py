@@ -69,6 +69,10 @@ def add(connection: sqlite3.Connection, first: int, messages: int, *, seed: int 
     connection.executemany("INSERT INTO message_attachment_join VALUES (?, ?)", ((each, each) for each in photos))
 
 
+def _guid(number: int) -> str:
+    return f"{number:08X}-5A3C-4E1B-9D2F-{number * 2654435761 % (1 << 48):012X}"
+
+
 _MESSAGE = (
     "ROWID", "guid", "text", "handle_id", "attributedBody", "version", "service", "account", "date", "date_read",
     "is_delivered", "is_finished", "is_from_me", "is_sent", "cache_has_attachments", "item_type",
@@ -81,6 +85,8 @@ def _message(number: int, rng: random.Random, bodies: list[str], archived: list[
     mine = number % 5 < 2
     choice = int(rng.random() * BODIES)
     body, target, type_ = archived[choice], None, 0
+    if number % 25 == 0:
+        body = _PHOTO.replace(_guid(0).encode(), _guid(number).encode())
     if number % 8 == 3 and number > 8:
         target, type_ = f"p:0/{_guid(number - 1 - number % 3)}", 2000 + number % 6 + (1000 if number % 88 == 3 else 0)
     thread = _guid(number - 5) if number % 19 == 0 and number > 5 else None
@@ -90,6 +96,9 @@ def _message(number: int, rng: random.Random, bodies: list[str], archived: list[
         _date(number), 1, 1, int(mine), int(mine), int(number % 25 == 0), 0, target, type_, "+12025559999", thread, 0,
         1, None,
     )  # fmt: skip
+
+
+_PHOTO = Body().add("\ufffc", part=0, file=_guid(0), file_name="IMG_0001.jpeg").archive()
 
 
 def _chat_of(number: int) -> int:
@@ -103,10 +112,6 @@ def _handle_of(number: int) -> int:
 
 def _date(number: int) -> int:
     return (START + number * GAP) * NANOSECONDS
-
-
-def _guid(number: int) -> str:
-    return f"{number:08X}-5A3C-4E1B-9D2F-{number * 2654435761 % (1 << 48):012X}"
 
 
 def _attachment(number: int) -> Row:

@@ -1,19 +1,33 @@
-"""Draws the README's pictures from the app itself: `python docs/screenshots.py WORKSPACE`, on a demo's workspace."""
+"""Draws the README's pictures from the app itself, on the sample history.
+
+`python docs/screenshots.py` draws the statistics and the ledger, of a sample that it collects into a temporary
+workspace; `python docs/screenshots.py WORKSPACE`, on one that `ventriloquist demo` made, home, a training and a chat.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 from textual.pilot import Pilot
 
+from ventriloquist import demo
+from ventriloquist.pipeline.collect import collect
+from ventriloquist.runs import perform
+from ventriloquist.settings import CollectSettings
 from ventriloquist.tui.app import VentriloquistApp
 from ventriloquist.workspace import Workspace
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (90, 28)
+PLOTS_SIZE = (120, 40)
+PLACE = "America/Denver"
+MESSAGES = 8000
 SAID = ("hey, any plans this evening?", "did you feed the cat?", "what is your favourite food?")
 
 
@@ -34,6 +48,29 @@ async def draw(workspace: Workspace) -> None:
             await pilot.press(*("space" if letter == " " else letter for letter in words), "enter")
             await pilot.pause(6)
         save(app, "chat")
+
+
+async def draw_numbers(workspace: Workspace) -> None:
+    """The statistics of one person, and the ledger."""
+    app = VentriloquistApp(workspace)
+    async with app.run_test(size=PLOTS_SIZE) as pilot:
+        await seen(pilot, "collect", "done")
+        await pilot.press("s")
+        await seen(pilot, "Everyone", "time to answer")
+        await pilot.press("down")
+        await seen(pilot, "time to answer", "in groups")
+        save(app, "stats")
+        await pilot.press("escape", "g")
+        await seen(pilot, "rows in the source")
+        save(app, "ledger")
+
+
+def sample(root: Path) -> Workspace:
+    """A workspace with the sample history, collected."""
+    workspace, written = Workspace(root / "work"), demo.write(root / "sample", messages=MESSAGES)
+    settings = CollectSettings.load(workspace, db=written.chat_db)
+    perform("collect", collect, settings, workspace, ["collect", "--db", str(written.chat_db)])
+    return workspace
 
 
 async def open_training(pilot: Pilot[None]) -> None:
@@ -73,6 +110,13 @@ def save(app: VentriloquistApp, name: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    asyncio.run(draw(Workspace.at(sys.argv[1])))
+    match sys.argv[1:]:
+        case []:
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ.update(HOME=folder, TZ=PLACE)  # so that nothing of this machine is in the picture
+                time.tzset()
+                asyncio.run(draw_numbers(sample(Path(folder))))
+        case [where] if not where.startswith("-"):
+            asyncio.run(draw(Workspace.at(where)))
+        case _:
+            sys.exit(__doc__)

@@ -26,6 +26,10 @@ MESSAGE_KEYS = [
     "guid", "source", "conversation", "chat", "kind", "sender", "sender_handle", "is_from_me", "sent_at", "text",
     "reply_to", "reaction", "attachments", "edited", "unsent", "service",
 ]  # fmt: skip
+LEDGER_KEYS = [
+    "source_rows", "kept", "dropped", "years", "attachments", "newest_message", "source_changed", "warnings",
+    "collects",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -208,7 +212,7 @@ def test_status_json_of_nothing_and_of_everything(workspace: Workspace, learnt: 
             assert state is None or (stage["state"], stage["missing"]) == (state, None), stage
             assert stage["next"].startswith("ventriloquist ")
         ledger = found["ledger"]
-        assert list(ledger) == ["source_rows", "kept", "dropped"]
+        assert list(ledger) == LEDGER_KEYS
         assert sum(ledger["kept"].values()) + sum(ledger["dropped"].values()) == ledger["source_rows"]
     assert ledger["source_rows"] == sample.message_rows
 

@@ -64,6 +64,7 @@ def test_every_part_has_its_layer() -> None:
         (["runs", "list"], ("torch", "transformers", "peft", "textual", "google")),
         (["status"], ("torch", "transformers", "peft", "textual", "google")),
         (["messages"], ("torch", "transformers", "peft", "textual", "google")),
+        (["stats"], ("torch", "transformers", "peft", "textual", "google", "sqlite_utils", "PIL", "asyncio")),
     ],
 )
 def test_commands_load_what_they_need(argv: list[str], never: tuple[str, ...], tmp_path: Path) -> None:

@@ -6,10 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.text import Text
+from typing import TextIO
 
 from ventriloquist.faults import from_os_error
 from ventriloquist.runfold import RunState
@@ -32,15 +29,15 @@ def painting(stage: str, *, as_json: bool) -> Iterator[Paint]:
         at_end.callback(brush.attempt, stream.close)
         if as_json:
             brush.paint = lambda event: print(json.dumps(event), file=stream, flush=True)
+        elif stream.isatty():
+            from ventriloquist.cli.bar import Bar  # what only a terminal needs
+
+            bar = Bar(stream, stage)
+            brush.attempt(bar.start)
+            at_end.callback(brush.attempt, bar.stop)
+            brush.paint = bar.paint
         else:
-            console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
-            if console.is_terminal:
-                progress = _bar(console)
-                brush.attempt(progress.start)
-                at_end.callback(brush.attempt, progress.stop)
-                brush.paint = _Bar(progress, stage).paint
-            else:
-                brush.paint = _Lines(console, stage).paint
+            brush.paint = _Lines(stream, stage).paint
         yield brush
     if brush.broken and as_json and not isinstance(brush.broken, BrokenPipeError):
         raise from_os_error(brush.broken, "writing the events to standard output")
@@ -64,51 +61,25 @@ class _Brush:
             self.broken = self.broken or error
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would end the process
-
-
-def _bar(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(24),
-        TextColumn("{task.fields[said]}", markup=False),
-    )
-    return Progress(*columns, console=console, transient=True, refresh_per_second=4)
-
-
-class _Bar:
-    def __init__(self, progress: Progress, stage: str) -> None:
-        self.progress, self.stage = progress, stage
-        self.state = RunState()
-        self.task = progress.add_task(stage, total=None, said="")
-
-    def paint(self, event: Event) -> None:
-        self.state.add(event)
-        if event["kind"] == "note":
-            self.progress.console.print(Text(_MARKS[event["level"]] + one_line(event["text"])))
-        description = f"{self.stage}: {self.state.phase}" if self.state.phase else self.stage
-        self.progress.update(
-            self.task,
-            description=description,
-            completed=self.state.done,
-            total=self.state.total,
-            said=progress_words(self.state),
-        )
-
-
 class _Lines:
-    def __init__(self, console: Console, stage: str) -> None:
-        self.console, self.stage = console, stage
+    def __init__(self, stream: TextIO, stage: str) -> None:
+        self.stream, self.stage = stream, stage
         self.state = RunState()
 
     def paint(self, event: Event) -> None:
         self.state.add(event)
         if event["kind"] == "phase":
-            self.console.print(Text(f"{self.stage}: {one_line(event['name'])}"))
+            self._print(f"{self.stage}: {one_line(event['name'])}")
         elif event["kind"] == "note":
-            self.console.print(Text(_MARKS[event["level"]] + one_line(event["text"])))
+            self._print(note_line(event))
+
+    def _print(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
+
+
+def note_line(event: Event) -> str:
+    """A note with the mark of its level."""
+    return _MARKS[event["level"]] + one_line(event["text"])
 
 
 def progress_words(state: RunState) -> str:

@@ -74,8 +74,8 @@ def read_overview(store: Store) -> Overview:
     with one_moment(store):
         people = store.people()
         key_of = {handle: person.key for person in people.values() for handle in person.handles}
-        places = [_Place(each, people) for each in store.conversations()]
-        by_number = dict(zip((numbers(store)[place.conversation.id] for place in places), places, strict=True))
+        number_of = numbers(store)
+        by_number = {number_of[each.id]: _Place(each, people) for each in store.conversations()}
         wrote: dict[str, _Sum] = {}
         for tally in tallies(store):
             place = by_number[tally.conversation]
@@ -87,10 +87,10 @@ def read_overview(store: Store) -> Overview:
     rows = [_person_row(person, dms.get(key), wrote.get(key)) for key, person in people.items()]
     rows = [row for row in rows if not row.is_me or row.conversation]
     groups = [(number, place) for number, place in by_number.items() if place.partner is None]
-    names = {row.name for row in rows} | {person.name for person in people.values()}
+    names = dict.fromkeys((person.name for person in people.values()), 1)
     rows += [_group_row(number, place, names) for number, place in groups]
     rows.sort(key=lambda row: (-row.messages, row.name.casefold(), row.key))
-    return Overview(_everyone([place.sum for place in places]), rows)
+    return Overview(_everyone([place.sum for place in by_number.values()]), rows)
 
 
 class _Sum:
@@ -144,11 +144,13 @@ def _person_row(person: Person, dm: tuple[int, _Place] | None, wrote: _Sum | Non
     )
 
 
-def _group_row(number: int, place: _Place, taken: set[str]) -> Row:
-    name, count = place.title, 2
+def _group_row(number: int, place: _Place, taken: dict[str, int]) -> Row:
+    """`taken` are the names that are given, with the number that the next of that name may have."""
+    name = place.title
     while name in taken:
-        name, count = f"{place.title} ({count})", count + 1
-    taken.add(name)
+        taken[place.title] += 1
+        name = f"{place.title} ({taken[place.title]})"
+    taken[name] = 1
     id_ = place.conversation.id
     return Row(GROUP, id_, name, _amounts([place.sum]), *_ends([place.sum]), id_, 0, Scope((number,)))
 

@@ -47,12 +47,16 @@ class Places:
     def write(self, people: Sequence[Person]) -> None:
         """Write the chats, conversations and people that have messages, and put the messages of chats whose people
         turned out to be others into their conversations. Once all messages are written."""
-        used = {number for (number,) in self._execute("SELECT DISTINCT chat FROM messages WHERE source = ?")}
+        query = (
+            "SELECT DISTINCT source, chat, CASE WHEN is_from_me THEN NULL ELSE coalesce(sender, '') END FROM messages"
+        )
+        written = self._connection.execute(query).fetchall()
+        used = {chat for source, chat, _ in written if source == self._source}
         self._write_chats([chat for chat in self._chats if self._places[chat.guid][0] in used])
         in_use = {number for (number,) in self._connection.execute("SELECT DISTINCT conversation FROM chats")}
         kept = [each for each in self._conversations if self._numbers[each.id] in in_use]
         self._write_conversations(kept)
-        self._write_people(people, kept)
+        self._write_people(people, kept, {to_text(sender) for _, _, sender in written} - {None})
 
     def _execute(self, query: str) -> sqlite3.Cursor:
         return self._connection.execute(query, [self._source])
@@ -105,11 +109,11 @@ class Places:
             members = [(number, position, to_value(key)) for position, key in enumerate(conversation.members)]
             self._insert("members", members)
 
-    def _write_people(self, people: Sequence[Person], conversations: Sequence[Conversation]) -> None:
-        query = "SELECT DISTINCT sender FROM messages WHERE NOT is_from_me"
-        senders = {to_text(sender) for (sender,) in self._connection.execute(query)}
+    def _write_people(
+        self, people: Sequence[Person], conversations: Sequence[Conversation], senders: set[str | None]
+    ) -> None:
         used = {ME} | {key for conversation in conversations for key in conversation.members}
-        used |= {self._person_of.get(handle, UNKNOWN) if handle else UNKNOWN for handle in senders}
+        used |= {self._person_of.get(sender, UNKNOWN) for sender in senders if sender is not None}
         self._execute("DELETE FROM handles WHERE source = ?")
         self._connection.execute("DELETE FROM people WHERE key NOT IN (SELECT person FROM handles)")
         for person in people:

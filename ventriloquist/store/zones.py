@@ -24,12 +24,16 @@ NO_DATABASE = "This machine has no time zone database (the package tzdata)"
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A time zone. `offset` gives the seconds east of UTC at a second since 1970; `note` is what the user should know
+    """A time zone. `rule` gives the seconds east of UTC at a second since 1970; `note` is what the user should know
     of the choice."""
 
     name: str
-    offset: Callable[[int], int]
+    rule: Callable[[int], int]
     note: str | None = None
+
+    def offset(self, second: int) -> int:
+        """Seconds east of UTC at a second since 1970; before and after all known rules, those of the nearest year."""
+        return self.rule(min(max(second, _EARLIEST), _LATEST))
 
     def stretches(self, first: int, last: int) -> list[tuple[int, int]]:
         """(start, offset) of every stretch of one offset between two seconds since 1970, the first from `first` on."""

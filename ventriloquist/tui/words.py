@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ventriloquist.settings import StageSettings
@@ -103,3 +104,11 @@ def made(makes: Mapping[str, Any]) -> str:
 def about(settings: type[StageSettings]) -> str:
     """What a stage does, in the sentence that its settings class begins with."""
     return (settings.__doc__ or "").strip().split("\n")[0]
+
+
+def at_home(path: Path) -> str:
+    """A path, written from the person's home where it is in it."""
+    try:
+        return f"~/{path.relative_to(Path.home())}" if path != Path.home() else "~"
+    except (ValueError, RuntimeError):
+        return str(path)

@@ -65,6 +65,8 @@ class Blocks:
         self._reading = Reading(chats, handles, self._to_myself, include_deleted=include_deleted)
         self._files = Attachments(db, folder)
         self._include_deleted = include_deleted
+        self._key = f"{READER} {include_deleted}".encode()
+        self._marks = {number: self._mark(number, chat) for number, chat in chats.items()}
 
     def __iter__(self) -> Iterator[MessageBlock]:
         """Every block in the order of the rows."""
@@ -82,27 +84,27 @@ class Blocks:
                     message: [(file, self._files.path(file)) for file in found]
                     for message, found in files.through(last).items()
                 },
-                {row[0]: verdicts[row[0]] for row in block if row[0] in verdicts} if verdicts else {},
+                {row[0]: verdicts[row[0]] for row in block if row[0] in verdicts},
             )
             self.newest = max(self.newest, sent_at(max(row[6] or 0 for row in block)))
             yield MessageBlock(number, self._digest(loaded), loaded, self._reading)
 
     def _digest(self, loaded: Loaded) -> bytes:
-        places = sorted({*loaded.chats.values(), *loaded.deleted_from.values()})
-        named = sorted({row[4] or 0 for row in loaded.rows} | {row[_OTHER] or 0 for row in loaded.rows})
+        places = {*loaded.chats.values(), *loaded.deleted_from.values()}
+        named = {row[4] or 0 for row in loaded.rows} | {row[_OTHER] or 0 for row in loaded.rows}
         made_of = (
-            READER,
-            self._include_deleted,
             loaded.rows,
-            list(loaded.chats.items()),
+            list(loaded.chats),
+            list(loaded.chats.values()),
             list(loaded.deleted_from.items()),
             list(loaded.files.items()),
             list(loaded.verdicts.items()),
-            [(number, number in self._to_myself, *_description(self._chats[number])) for number in places],
-            [self._handles.get(number) for number in named],
+            [self._marks[number] for number in sorted(places)],
+            [self._handles.get(number) for number in sorted(named)],
         )
-        return hashlib.blake2b(dumps(made_of, _MARSHAL), digest_size=16).digest()
+        return hashlib.blake2b(dumps(made_of, _MARSHAL), digest_size=16, key=self._key).digest()
 
-
-def _description(chat: Chat) -> tuple[str, str, tuple[str, ...]]:
-    return chat.guid, chat.kind.value, chat.handles
+    def _mark(self, number: int, chat: Chat) -> bytes:
+        """What a chat contributes to the messages in it, in a few bytes."""
+        made_of = (number, number in self._to_myself, chat.guid, chat.kind.value, chat.handles)
+        return hashlib.blake2b(dumps(made_of, _MARSHAL), digest_size=8).digest()

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from ventriloquist.faults import Busy, Damaged, Fault, NoInput, from_os_error
-from ventriloquist.sources.imessage.salvage import Salvaged, salvage
+
+if TYPE_CHECKING:
+    from ventriloquist.sources.imessage.salvage import Salvaged
 
 NEEDED_TABLES = frozenset({"message", "chat", "handle", "chat_message_join"})
 BUSY_SECONDS = 5.0
@@ -138,6 +140,8 @@ class ChatDb:
         return NoInput(str(fault)) if self._salvaging and isinstance(fault, Damaged) else fault
 
     def _salvaged(self) -> sqlite3.Connection:
+        from ventriloquist.sources.imessage.salvage import salvage  # rarely needed, and not small
+
         self._at_rest = _state(self.path)
         try:
             found = salvage(self.path, self._log)

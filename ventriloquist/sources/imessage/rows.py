@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ventriloquist.sources.imessage.chatdb import ChatDb
@@ -87,16 +89,20 @@ class Rows:
     def blocks(self, bits: int) -> Iterator[tuple[int, list[AnyRow]]]:
         """All rows in the order of ROWID, in stretches whose ROWIDs are the same but for the last `bits`."""
         number, block = 0, list[AnyRow]()
-        for row in self._all():
-            if row[0] >> bits != number:
-                if block:
-                    yield number, block
-                number, block = row[0] >> bits, []
-            block.append(row)
+        for chunk in self._chunks():
+            start = 0
+            while start < len(chunk):
+                if chunk[start][0] >> bits != number:
+                    if block:
+                        yield number, block
+                    number, block = chunk[start][0] >> bits, []
+                end = bisect_left(chunk, (number + 1) << bits, start, key=itemgetter(0))
+                block += chunk[start:end]
+                start = end
         if block:
             yield number, block
 
-    def _all(self) -> Iterator[AnyRow]:
+    def _chunks(self) -> Iterator[list[AnyRow]]:
         """Every row. Text is decoded by SQLite's module itself, and where it is no UTF-8 the slow way."""
         cursor, last = self._db.rows(f"{self._select} ORDER BY ROWID"), None
         while True:
@@ -109,7 +115,7 @@ class Rows:
             if not chunk:
                 return
             last = chunk[-1][0]
-            yield from chunk
+            yield chunk
 
     def _fetched(self, cursor: sqlite3.Cursor) -> list[AnyRow] | None:
         """The next rows, or None if a text among them is no UTF-8."""

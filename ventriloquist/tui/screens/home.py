@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -22,7 +21,7 @@ from ventriloquist.tui.overview import CHAT, Overview, advice, read_overview
 from ventriloquist.tui.paint import put, row, shown
 from ventriloquist.tui.screens.base import AppScreen
 from ventriloquist.tui.widgets.stage_row import StageRow
-from ventriloquist.tui.words import about
+from ventriloquist.tui.words import about, at_home
 from ventriloquist.workspace import Workspace
 
 TICK = 0.25
@@ -94,7 +93,7 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
     def compose(self) -> ComposeResult:
         with Horizontal(id="head"):
             yield Static(Content("ventriloquist"), id="title")
-            yield Static(row(_at_home(self.workspace.root)), id="where")
+            yield Static(row(at_home(self.workspace.root)), id="where")
         with Vertical(id="stages"):
             for name in (*PIPELINE, CHAT):
                 yield StageRow(name, TALK_KEY if name == CHAT else name[0], about(STAGES[name]))
@@ -216,10 +215,3 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
             self.post_message(self.RunWanted(latest.id))
         else:
             self.action_form(event.stage)
-
-
-def _at_home(path: Path) -> str:
-    try:
-        return f"~/{path.relative_to(Path.home())}" if path != Path.home() else "~"
-    except (ValueError, RuntimeError):
-        return str(path)
