@@ -182,7 +182,7 @@ steps = st.lists(
 def content(root: Path) -> dict[str, Any]:
     """Everything that a store holds, without the numbers that only say where."""
     with Store.open(Workspace.at(root)) as store:
-        query = store._connection.execute
+        query = store.connection.execute
         details = query("SELECT source_row, details FROM messages WHERE details IS NOT NULL ORDER BY 1").fetchall()
         blocks = query("SELECT source, block, digest, messages, unreadable FROM blocks ORDER BY 1, 2").fetchall()
         files = query("SELECT guid, position, offloaded, total_bytes FROM attachments ORDER BY 1, 2").fetchall()
@@ -263,4 +263,4 @@ def test_only_the_blocks_that_changed_are_written(phone: Phone, tmp_path: Path) 
 
 def numbers(root: Path) -> dict[int, int]:
     with Store.open(Workspace.at(root)) as store:
-        return dict(store._connection.execute("SELECT source_row, number FROM messages").fetchall())
+        return dict(store.connection.execute("SELECT source_row, number FROM messages").fetchall())

@@ -84,7 +84,7 @@ def collected(workspace: Workspace, attachments: list[Attachment]) -> None:
 def stored(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """Text and author of each description, by guid."""
     with Store.open(workspace) as store:
-        rows = store._connection.execute('SELECT attachment, text, "by" FROM descriptions').fetchall()
+        rows = store.connection.execute('SELECT attachment, text, "by" FROM descriptions').fetchall()
     return {guid: (text, by) for guid, text, by in rows}
 
 

@@ -383,7 +383,7 @@ def test_a_database_of_the_first_version_is_brought_up(workspace: Workspace) -> 
         assert store.book() is None and store.report() is None
         fill(store)  # the first collect by blocks replaces what was there
         assert store.counts()["messages"] == 6 and store.ledger().source_rows == 8
-        assert store._connection.execute("SELECT text FROM descriptions").fetchall() == [("a photo",)]
+        assert store.connection.execute("SELECT text FROM descriptions").fetchall() == [("a photo",)]
 
 
 def test_rearranging_moves_messages_between_conversations(store: Store) -> None:

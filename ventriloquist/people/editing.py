@@ -15,7 +15,7 @@ from ventriloquist.people.handles import normaliser
 from ventriloquist.people.identity import find_conversations, identify
 from ventriloquist.records import UNKNOWN, Book, Person
 from ventriloquist.store import Store
-from ventriloquist.store.activity import activity
+from ventriloquist.store.stats import tallies
 from ventriloquist.text import clean_name, one_line
 from ventriloquist.workspace import Workspace
 
@@ -27,7 +27,7 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A person and how many messages they wrote."""
+    """A person and how many messages they wrote, counted as the statistics do."""
 
     person: Person
     messages: int
@@ -39,7 +39,7 @@ def list_people(store: Store) -> list[Listed]:
     owner = {handle: key for key, person in people.items() for handle in person.handles}
     me = next((key for key, person in people.items() if person.is_me), None)
     counts: dict[str | None, int] = {}
-    for each in activity(store):
+    for each in tallies(store):
         key = me if each.is_from_me else owner.get(each.handle or "", UNKNOWN)
         counts[key] = counts.get(key, 0) + each.messages
     found = sorted(people.values(), key=_in_order)

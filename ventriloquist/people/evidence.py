@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ventriloquist.people.finding import folded, given_name
 from ventriloquist.records import ME, MICROSECONDS, ChatKind, Conversation, Person, moment
-from ventriloquist.store.activity import Activity
+from ventriloquist.store.stats import Tally
 from ventriloquist.text import one_line
 
 DAY = 86_400 * MICROSECONDS
@@ -45,9 +45,10 @@ class Life:
     first: int = 0
     last: int = 0
 
-    def add(self, each: Activity) -> None:
-        self.first = min(self.first, each.first) if self.messages else each.first
-        self.last = max(self.last, each.last)
+    def add(self, each: Tally) -> None:
+        first, last = each.first or 0, each.last or 0
+        self.first = min(self.first, first) if self.messages else first
+        self.last = max(self.last, last)
         self.messages += each.messages
 
 

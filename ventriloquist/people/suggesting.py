@@ -13,7 +13,7 @@ from ventriloquist.people.evidence import Life, Scene, Sign, all_signs, counter_
 from ventriloquist.people.handles import normaliser
 from ventriloquist.records import UNKNOWN, Book, ChatKind, Person
 from ventriloquist.store import Store
-from ventriloquist.store.activity import activity
+from ventriloquist.store.stats import numbers, tallies
 from ventriloquist.workspace import Workspace
 
 CONFIDENCE = ((4.5, "very likely"), (3.0, "likely"), (2.0, "possible"))
@@ -71,8 +71,8 @@ def _scene(store: Store, book: Book | None, decisions: Decisions) -> Scene:
     people = {key: each for key, each in store.people().items() if not each.is_me and key != UNKNOWN}
     owner = {handle: key for key, person in people.items() for handle in person.handles}
     lives: dict[str, Life] = defaultdict(Life)
-    writers: dict[str, set[str]] = defaultdict(set)
-    for each in activity(store):
+    writers: dict[int, set[str]] = defaultdict(set)
+    for each in tallies(store):
         if key := owner.get(each.handle or ""):
             lives[key].add(each)
             writers[each.conversation].add(key)
@@ -82,7 +82,7 @@ def _scene(store: Store, book: Book | None, decisions: Decisions) -> Scene:
         for card in cards
         if len(card.handles) > 1 and not card.is_me
     ]
-    by_conversation = {id_: frozenset(keys) for id_, keys in writers.items()}
+    by_conversation = {id_: frozenset(writers[number]) for id_, number in numbers(store).items()}
     return Scene(people, store.conversations(), lives, by_conversation, cards)
 
 

@@ -28,7 +28,8 @@ class Store:
     """The collected history. Use it as a context manager: errors of the database leave it as Faults."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
+        self.connection = connection
+        """For the queries of this package; nobody else asks it anything."""
         self._path = path
         self._person_of: Callable[[Message], str] | None = None
 
@@ -58,12 +59,12 @@ class Store:
         return store
 
     def _prepare(self, create: bool) -> None:
-        execute = self._connection.execute
+        execute = self.connection.execute
         if not create and execute("PRAGMA user_version").fetchone() == (0,):
             raise NoInput(NOTHING_YET)  # a first collect was killed before it made the tables
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
-        schema.migrate(self._connection, self._path)
+        schema.migrate(self.connection, self._path)
         if not create and self.collected_at() is None:
             raise NoInput(NOTHING_YET)
 
@@ -79,7 +80,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        self.connection.close()
 
     @contextmanager
     def updating(
@@ -91,41 +92,41 @@ class Store:
         they belong to the attachments' guids.
         """
         with self._transaction():
-            yield Updating(self._connection, source, chats, people, conversations)
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            yield Updating(self.connection, source, chats, people, conversations)
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def rearrange(self, people: Sequence[Person], conversations: Sequence[Conversation]) -> None:
         """Write anew who is who and which chats are one conversation; the messages stay as they are."""
         with self._transaction():
             for source in self.sources():
-                chats = collected.chats(self._connection, source)
-                Places(self._connection, source, chats, people, conversations).write(people)
+                chats = collected.chats(self.connection, source)
+                Places(self.connection, source, chats, people, conversations).write(people)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
+        self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            changed(self._connection)
-            self._connection.execute("COMMIT")
+            changed(self.connection)
+            self.connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
             raise
         finally:
             self._person_of = None
 
     def sources(self) -> list[str]:
         """The histories that were collected."""
-        return [str(source) for (source,) in self._connection.execute("SELECT source FROM collects ORDER BY 1")]
+        return [str(source) for (source,) in self.connection.execute("SELECT source FROM collects ORDER BY 1")]
 
     def chats(self) -> list[Chat]:
         """The chats that have messages, of all sources."""
-        return [chat for source in self.sources() for chat in collected.chats(self._connection, source)]
+        return [chat for source in self.sources() for chat in collected.chats(self.connection, source)]
 
     def book(self) -> Book | None:
         """What the latest collects knew of people, or None where they kept nothing of it."""
-        return collected.book(self._connection)
+        return collected.book(self.connection)
 
     def report(self) -> dict[str, Any] | None:
         """What the latest collect had to say of itself, or None; see docs/formats.md."""
@@ -133,50 +134,50 @@ class Store:
 
     def past_collects(self, limit: int) -> list[tuple[str, dict[str, Any]]]:
         """When collects ended and their reports, the newest first."""
-        return collected.past_collects(self._connection, limit)
+        return collected.past_collects(self.connection, limit)
 
     def attachment_states(self, source: str | None = None) -> dict[str, int]:
         """`{"present", "offloaded", "missing"}`: attachments by where their files are."""
-        return collected.attachment_states(self._connection, source)
+        return collected.attachment_states(self.connection, source)
 
     def people(self) -> dict[str, Person]:
         """Everyone who wrote or is in a conversation, and me, by key."""
-        return reading.people(self._connection)
+        return reading.people(self.connection)
 
     def conversations(self) -> list[Conversation]:
         """All conversations in the order of their ids."""
-        return reading.conversations(self._connection)
+        return reading.conversations(self.connection)
 
     def messages(self, conversation_id: str) -> Iterator[Message]:
         """The conversation's messages in (sent_at, source_row) order, attachments with their descriptions."""
-        return reading.messages(self._connection, conversation_id)
+        return reading.messages(self.connection, conversation_id)
 
     def recent(self, conversation_id: str, limit: int) -> list[Message]:
         """The conversation's last `limit` messages, in order."""
-        return reading.recent(self._connection, conversation_id, limit)
+        return reading.recent(self.connection, conversation_id, limit)
 
     def person_of(self, message: Message) -> str:
         """The key of who wrote it: records.ME, a person's, or records.UNKNOWN."""
         if self._person_of is None:
-            self._person_of = reading.person_of(reading.keys_by_handle(self._connection))
+            self._person_of = reading.person_of(reading.keys_by_handle(self.connection))
         return self._person_of(message)
 
     def counts(self) -> dict[str, int]:
         """`{"messages", "people", "conversations", "attachments", "described"}`."""
-        return reading.counts(self._connection)
+        return reading.counts(self.connection)
 
     def ledger(self) -> Ledger:
         """What became of every row of the source."""
-        return reading.ledger(self._connection)
+        return reading.ledger(self.connection)
 
     def collected_at(self) -> str | None:
         """When the latest collect ended, RFC 3339 UTC, or None."""
-        row = self._connection.execute("SELECT max(at) FROM collects").fetchone()
+        row = self.connection.execute("SELECT max(at) FROM collects").fetchone()
         return str(row[0]) if row[0] else None
 
     def attachments_to_describe(self) -> Iterator[Attachment]:
         """Attachments on disk without a description, each guid once, always in the same order."""
-        return reading.attachments_to_describe(self._connection)
+        return reading.attachments_to_describe(self.connection)
 
     def describe(self, guid: str, text: str, by: str) -> None:
         """Keep the description of an attachment, at once. `by` is local or the model that wrote it."""
@@ -186,23 +187,23 @@ class Store:
         """Keep many (guid, text) in one transaction."""
         rows = [[to_value(guid), to_value(text), by] for guid, text in descriptions]
         with self._transaction():
-            self._connection.executemany("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", rows)
+            self.connection.executemany("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", rows)
 
     def attachments_described_by(self, by: str | None) -> Iterator[Attachment]:
         """Attachments, on disk or not, whose description is by `by`, or that have none (None); each guid once."""
-        return describing.attachments_described_by(self._connection, by)
+        return describing.attachments_described_by(self.connection, by)
 
     def descriptions_by(self) -> dict[str, int]:
         """How many attachments each one described: `{"local": 120, "gemini-3.5-flash-lite": 30}`."""
-        return describing.descriptions_by(self._connection)
+        return describing.descriptions_by(self.connection)
 
     def export(self, *, details: bool = False) -> Iterator[dict[str, Any]]:
         """The objects of `ventriloquist messages --jsonl`, in (sent_at, source_row) order over everything."""
-        return reading.export(self._connection, details=details)
+        return reading.export(self.connection, details=details)
 
     def fingerprint(self) -> str:
         """sha256 (hex) over the content that windows are made of; the same for the same source on any machine."""
-        return fingerprint(self._connection)
+        return fingerprint(self.connection)
 
 
 def fault_of(error: Exception, path: Path) -> Fault:

@@ -66,22 +66,22 @@ def _among(conversations: Sequence[int]) -> str:
 @contextmanager
 def one_moment(store: Store) -> Iterator[None]:
     """All that is read inside is of one moment, whatever is collected meanwhile."""
-    store._connection.execute("BEGIN")
+    store.connection.execute("BEGIN")
     try:
         yield
     finally:
-        if store._connection.in_transaction:
-            store._connection.execute("ROLLBACK")
+        if store.connection.in_transaction:
+            store.connection.execute("ROLLBACK")
 
 
 def stop_when(store: Store, asked: Callable[[], bool]) -> None:
     """Let whatever is read from `store` end, as a Fault, soon after `asked()` is true; looks every few milliseconds."""
-    store._connection.set_progress_handler(lambda: int(asked()), 20_000)
+    store.connection.set_progress_handler(lambda: int(asked()), 20_000)
 
 
 def numbers(store: Store) -> dict[str, int]:
     """The number of each conversation, by its id."""
-    return dict(store._connection.execute("SELECT id, number FROM conversations"))
+    return dict(store.connection.execute("SELECT id, number FROM conversations"))
 
 
 def tallies(store: Store) -> list[Tally]:
@@ -92,7 +92,7 @@ def tallies(store: Store) -> list[Tally]:
     )
     return [
         Tally(conversation, bool(is_from_me), to_text(handle), messages, first, last)
-        for conversation, is_from_me, handle, messages, first, last in store._connection.execute(query)
+        for conversation, is_from_me, handle, messages, first, last in store.connection.execute(query)
     ]
 
 
@@ -103,10 +103,10 @@ def hours(store: Store, scope: Scope, zone: Zone) -> Iterator[tuple[int, int, in
     """
     for side, where, parameters in scope.parts():
         query = f"SELECT min(nullif(sent_at, 0)), max(sent_at) FROM messages WHERE {where}"  # noqa: S608 - ours
-        first, last = store._connection.execute(query, parameters).fetchone()
+        first, last = store.connection.execute(query, parameters).fetchone()
         local = _hour(zone, first or 0, last or 0)
         query = f"SELECT {side}, {local}, count(*) FROM messages WHERE {where} GROUP BY 1, 2"  # noqa: S608 - ours
-        yield from store._connection.execute(query, parameters)
+        yield from store.connection.execute(query, parameters)
 
 
 def _hour(zone: Zone, first: int, last: int) -> str:
@@ -128,7 +128,7 @@ def texts(store: Store, scope: Scope) -> Iterator[tuple[int, str]]:
     """(side, text) of every message with text, in no order."""
     for side, where, parameters in scope.parts():
         query = f"SELECT {side}, text FROM messages WHERE {where} AND text IS NOT NULL"  # noqa: S608 - ours
-        for at, text in store._connection.execute(query, parameters):
+        for at, text in store.connection.execute(query, parameters):
             yield at, to_text(text) or ""
 
 
@@ -140,7 +140,7 @@ def turns(store: Store, scope: Scope) -> Iterator[tuple[int, int, int]]:
             f"SELECT conversation, {side}, sent_at FROM messages WHERE {where} AND sent_at <> 0 "  # noqa: S608 - ours
             "ORDER BY conversation, sent_at, source_row"
         )
-        yield from store._connection.execute(query, parameters)
+        yield from store.connection.execute(query, parameters)
 
 
 def reactions(store: Store, scope: Scope) -> Iterator[tuple[int, str, int]]:
@@ -148,4 +148,4 @@ def reactions(store: Store, scope: Scope) -> Iterator[tuple[int, str, int]]:
     for side, where, parameters in scope.parts():
         condition = where.replace(COUNTED, "kind = 'reaction'")
         query = f"SELECT {side}, reaction_type, count(*) FROM messages WHERE {condition} GROUP BY 1, 2"  # noqa: S608
-        yield from store._connection.execute(query, parameters)
+        yield from store.connection.execute(query, parameters)
