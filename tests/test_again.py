@@ -264,3 +264,23 @@ def test_only_the_blocks_that_changed_are_written(phone: Phone, tmp_path: Path) 
 def numbers(root: Path) -> dict[int, int]:
     with Store.open(Workspace.at(root)) as store:
         return dict(store.connection.execute("SELECT source_row, number FROM messages").fetchall())
+
+
+def test_words_that_were_taken_back_are_in_no_file(phone: Phone, tmp_path: Path) -> None:
+    root, path = tmp_path / "work", phone.writer.path
+    chat = phone.chats[0]
+    rows = [phone.writer.message(chat, f"canary-{number} " * 40, guid=phone.guid()) for number in range(40)]
+    phone.many(0, 0)
+    run_collect(root, path)
+    assert canaries(root) >= 40
+    choices = {
+        row: number for number, row in enumerate(row for (row,) in phone.db.execute("SELECT ROWID FROM message"))
+    }
+    for row in rows:
+        phone.unsend(choices[row], 0)
+    assert run_collect(root, path)["changed"] == 40
+    assert canaries(root) == 0
+
+
+def canaries(root: Path) -> int:
+    return sum(file.read_bytes().count(b"canary-") for file in root.rglob("*") if file.is_file())

@@ -64,6 +64,7 @@ class Store:
             raise NoInput(NOTHING_YET)  # a first collect was killed before it made the tables
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA secure_delete = ON")  # words that were taken back are not to stay in free pages
         schema.migrate(self.connection, self._path)
         if not create and self.collected_at() is None:
             raise NoInput(NOTHING_YET)
