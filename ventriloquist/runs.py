@@ -167,9 +167,9 @@ def _as_run(
     function: StageFunction, settings: Any, workspace: Workspace, run: Run, argv: Sequence[str]
 ) -> Mapping[str, Any]:
     try:
-        # The last of the preparations: whoever sees run.json sees a run whose lock is held.
-        _describe(run.folder, run.stage, settings, argv)
         with _signals(run):
+            # The last of the preparations: whoever sees run.json sees a run that holds its lock and can be stopped.
+            _describe(run.folder, run.stage, settings, argv)
             return _guarded(function, settings, workspace, run)
     finally:
         run.close()
