@@ -15,7 +15,7 @@ from ventriloquist.sources.imessage.reading import Loaded, Reading
 from ventriloquist.sources.imessage.rows import Row, Rows
 from ventriloquist.sources.imessage.verdicts import left_out
 
-READER = 2
+READER = 3
 """Part of every digest: raise it when the same rows give other messages, and all of them are read again."""
 BITS = 8
 """Rows whose ROWIDs are the same but for so many bits are a block."""
@@ -73,7 +73,9 @@ class Blocks:
         rows = Rows(self._db)
         joined, deleted = Chats(self._db, JOINED), Chats(self._db, DELETED)
         files = Files(self._files.rows())
-        verdicts = left_out(self._db, rows, self._handles, self._to_myself, include_deleted=self._include_deleted)
+        verdicts = left_out(
+            self._db, rows, self._chats, self._handles, self._to_myself, include_deleted=self._include_deleted
+        )
         for number, block in rows.blocks(BITS):
             last = block[-1][0]
             loaded = Loaded(

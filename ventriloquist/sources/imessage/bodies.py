@@ -63,9 +63,10 @@ def read_said(row: Row, raw: str, found: Sequence[Found], summary: Summary | Non
     """Text and attachments of a message whose text with slots is `raw`."""
     runs = _runs(row, raw) if _needs_runs(row, raw, found, summary) else None
     if runs is None:
-        said = _without_runs(summary.without_unsent(raw) if summary else raw, found, is_app=is_app)
+        has_slots = bool(found or row.had_attachments)
+        said = _without_runs(summary.without_unsent(raw) if summary else raw, found, is_app=is_app, has_slots=has_slots)
     else:
-        said = _with_runs(runs, found, summary.unsent if summary else frozenset(), is_app=is_app)
+        said = _with_runs(runs, row, found, summary.unsent if summary else frozenset(), is_app=is_app)
     if row.is_audio and not said.attachments and OBJECT_SLOT in raw and not (summary and summary.unsent):
         said = replace(said, attachments=(Attachment(f"{row.guid or row.number}-audio", _VOICE),))
     text = said.text if said.text.translate(_SLOTS if is_app else _OBJECT_SLOTS) else ""
@@ -81,7 +82,7 @@ def _needs_runs(row: Row, raw: str, found: Sequence[Found], summary: Summary | N
     if not row.body or (summary and summary.unsent):
         return bool(row.body)
     slots = raw.count(OBJECT_SLOT) + raw.count(APP_SLOT)
-    if slots > 1 or slots != len(found) or any(each.is_hidden for each in found):
+    if slots > 1 or slots != len(found) or APP_SLOT in raw or any(each.is_hidden for each in found):
         return True
     return any(mark in row.body for mark in _MARKS)
 
@@ -94,14 +95,14 @@ def _runs(row: Row, raw: str) -> Sequence[Run] | None:
     return runs if runs and "".join(run.text for run in runs) == raw else None
 
 
-def _without_runs(raw: str, found: Sequence[Found], *, is_app: bool) -> Said:
+def _without_runs(raw: str, found: Sequence[Found], *, is_app: bool, has_slots: bool) -> Said:
     visible = tuple(each.attachment for each in found if not each.is_hidden)
     if is_app:
         return Said(raw.translate(_SLOTS), visible)
-    return Said(without_slots(raw) if found else raw, visible)
+    return Said(without_slots(raw) if has_slots else raw, visible)
 
 
-def _with_runs(runs: Sequence[Run], found: Sequence[Found], unsent: frozenset[int], *, is_app: bool) -> Said:
+def _with_runs(runs: Sequence[Run], row: Row, found: Sequence[Found], unsent: frozenset[int], *, is_app: bool) -> Said:
     """Attachments stand where their slots do; those that no slot names come last.
 
     In a message of which parts were taken back these are what is left of such parts, and are left out.
@@ -109,10 +110,11 @@ def _with_runs(runs: Sequence[Run], found: Sequence[Found], unsent: frozenset[in
     placed, waiting = _place(runs, found, is_app=is_app)
     named = sum(_string(run, FILE) is not None for run in runs)
     visible = sum(not each.is_hidden for each in found)
-    slots_are_all = is_app or visible > named
+    slots_are_all = is_app or visible > named or bool(row.had_attachments and not named)
     texts: list[str] = []
     attachments: list[Attachment] = []
     mentions: list[tuple[str, str]] = []
+    shown: set[str] = set()
     before = None
     for index, run in enumerate(runs):
         part = run.attributes.get(PART)
@@ -122,8 +124,10 @@ def _with_runs(runs: Sequence[Run], found: Sequence[Found], unsent: frozenset[in
         texts.append(run.text.translate(_SLOTS) if is_app or guid else run.text)
         if index in placed:
             attachments += [_with_transcript(each.attachment, run) for each in placed[index] if not each.is_hidden]
-        elif guid and not is_app and guid not in {each.guid for each in attachments}:
+            shown.update(each.attachment.guid for each in placed[index])
+        elif guid and not is_app and guid not in shown:
             attachments.append(_lost(guid, run))
+            shown.add(guid)
         if mentioned:
             words = mentions.pop()[1] + run.text if mentioned == before else run.text
             mentions.append((mentioned, words))
@@ -139,12 +143,17 @@ def _place(runs: Sequence[Run], found: Sequence[Found], *, is_app: bool) -> tupl
     Where no name fits and there are as many slots as attachments, they belong together in their order.
     """
     placed: dict[int, list[Found]] = {}
-    waiting = list(found)
     slots = [(index, guid) for index, run in enumerate(runs) if (guid := _string(run, FILE))]
+    named: dict[str, list[int]] = {}
+    for place, each in enumerate(found):
+        for guid in set(each.guids):
+            named.setdefault(guid, []).append(place)
+    taken: set[int] = set()
     for index, guid in slots:
-        if mine := [each for each in waiting if guid in each.guids]:
-            placed[index] = mine
-            waiting = [each for each in waiting if guid not in each.guids]
+        if mine := [place for place in named.get(guid, ()) if place not in taken]:
+            placed[index] = [found[place] for place in mine]
+            taken.update(mine)
+    waiting = [each for place, each in enumerate(found) if place not in taken]
     visible = [each for each in waiting if not each.is_hidden]
     if not placed and not is_app and len(visible) == len({guid for _, guid in slots}) == len(slots):
         placed = {index: [each] for (index, _), each in zip(slots, visible, strict=True)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ventriloquist.records import Chat, ChatKind, Contact
@@ -49,7 +49,7 @@ def _my_handles(db: ChatDb, handles: dict[int, str], normalise: Normalise) -> se
     """The addresses that messages came to and went from.
 
     One that also takes part in chats is mine only if it is an account, or if at least as many messages came to it
-    as it sent: then it is a chat with myself, and not a friend whom some row names by mistake.
+    as it sent, and not from itself alone: then it is a chat with myself, and not a friend whom rows name by mistake.
     """
     named: set[str] = set()
     if "destination_caller_id" in db.columns("message"):
@@ -64,19 +64,27 @@ def _my_handles(db: ChatDb, handles: dict[int, str], normalise: Normalise) -> se
         named.update(normalise(_bare(address)) for address in (last, login) if address and _bare(address))
     doubtful = named & (set(handles.values()) - accounts)
     if doubtful:
-        received, sent = _rows_received(db, normalise), _rows_sent(db, handles)
-        doubtful = {address for address in doubtful if not 0 < received[address] >= sent[address]}
+        received, sent = _rows_received(db, handles, normalise), _rows_sent(db, handles)
+        doubtful = {
+            address
+            for address in doubtful
+            if not 0 < received[address].total() >= sent[address]
+            or (received[address].keys() == {address} and len(named) > 1)
+        }
     return (named - doubtful) | accounts
 
 
-def _rows_received(db: ChatDb, normalise: Normalise) -> Counter[str]:
-    """How many messages came to each of the addresses that messages came to."""
-    received: Counter[str] = Counter()
+def _rows_received(db: ChatDb, handles: dict[int, str], normalise: Normalise) -> dict[str, Counter[str]]:
+    """How many messages came to each of the addresses that messages came to, by who sent them."""
+    received: dict[str, Counter[str]] = defaultdict(Counter)
     if "destination_caller_id" in db.columns("message"):
-        query = "SELECT CAST(destination_caller_id AS TEXT), count(*) FROM message WHERE NOT is_from_me GROUP BY 1"
-        for address, rows in db.rows(query):
+        query = (
+            "SELECT CAST(destination_caller_id AS TEXT), handle_id, count(*) FROM message WHERE NOT is_from_me "
+            "GROUP BY 1, 2"
+        )
+        for address, handle, rows in db.rows(query):
             if address:
-                received[normalise(_bare(address))] += rows
+                received[normalise(_bare(address))][handles.get(handle, "")] += rows
     return received
 
 
@@ -137,3 +145,11 @@ def _missing_members(
         [chat],
     )
     return [people.handles[number] for (number,) in senders if number in people.handles]
+
+
+def sender_in(chat: Chat | None, handle: int | None, handles: Mapping[int, str]) -> str | None:
+    """Who sent a row that is not mine: its handle, or the one other person of the chat where it names none."""
+    sender = handles.get(handle or 0)
+    if sender is None and chat and chat.kind is ChatKind.DM and len(chat.handles) == 1:
+        return chat.handles[0]
+    return sender

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ventriloquist.sources.imessage.balloons import one_line
 from ventriloquist.sources.imessage.rows import Row
 
 _GROUP, _NAME, _SELF, _LOCATION, _KEPT_AUDIO, _SHAREPLAY = range(1, 7)
@@ -39,7 +40,8 @@ def event_text(row: Row, other: str | None) -> str:
             words = _WORDS.get((row.item_type, row.group_action_type or 0), "[changed the group]")
             return words.replace("{who}", other or _SOMEONE)
         case 2:
-            return f"[named the conversation {row.group_title}]" if row.group_title else "[took the name away]"
+            name = one_line(row.group_title or "")
+            return f"[named the conversation {name}]" if name else "[took the name away]"
         case 4:
             return _SHARED.get(row.share_status or 0, "[shared location]")
         case 5:

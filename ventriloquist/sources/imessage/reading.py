@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
-from ventriloquist.records import Attachment, Chat, ChatKind, Kind, Ledger, Message, Reaction, year_of
+from ventriloquist.records import Attachment, Chat, Kind, Ledger, Message, Reaction, year_of
 from ventriloquist.sources.imessage import balloons, events, tapbacks
 from ventriloquist.sources.imessage.attachments import FileRow, Found, read_attachment
 from ventriloquist.sources.imessage.bodies import APP_SLOT, OBJECT_SLOT, Said, raw_text, read_said
-from ventriloquist.sources.imessage.chats import SOURCE
+from ventriloquist.sources.imessage.chats import SOURCE, sender_in
 from ventriloquist.sources.imessage.dates import sent_at
 from ventriloquist.sources.imessage.details import Details, app_details, link_details, said_details, sending_details
 from ventriloquist.sources.imessage.edits import read_summary
@@ -51,6 +51,8 @@ class Reading:
         self._chats = chats
         self._handles = handles
         self._to_myself = to_myself
+        self._notes = {chats[number].guid for number in to_myself}
+        """The guids of those chats: whatever stands in them is mine, sent or received."""
         self._include_deleted = include_deleted
 
     def messages(self, loaded: Loaded, ledger: Ledger) -> list[Message]:
@@ -63,8 +65,9 @@ class Reading:
             sent = sent_at(date)
             text = self._plain_text(row, text, body, loaded)
             if text is not None:
-                chat = self._chats[loaded.chats[number]]
-                sender = None if is_from_me else self._sender(handle, chat)
+                place = loaded.chats[number]
+                chat, is_from_me = self._chats[place], is_from_me or place in self._to_myself
+                sender = None if is_from_me else sender_in(chat, handle, self._handles)
                 plain[year_of(sent)] += 1
                 found.append(make((
                     guid, SOURCE, number, chat.guid, text_kind, bool(is_from_me), sent, sender, text, thread or None,
@@ -96,12 +99,6 @@ class Reading:
         if not text or not row[1] or OBJECT_SLOT in text or APP_SLOT in text:
             return None
         return text
-
-    def _sender(self, handle: int | None, chat: Chat) -> str | None:
-        sender = self._handles.get(handle or 0)
-        if sender is None and chat.kind is ChatKind.DM and len(chat.handles) == 1:
-            return chat.handles[0]
-        return sender
 
     def _read(self, row: Row, sent: int, loaded: Loaded, ledger: Ledger) -> Message | str:
         """The message of a row, or the reason to leave it out."""
@@ -140,7 +137,7 @@ class Reading:
         unsent: bool = False,
         details: Details | None = None,
     ) -> Message:
-        mine = events.is_mine(row) if kind is Kind.EVENT else bool(row.is_from_me)
+        mine = chat.guid in self._notes or (events.is_mine(row) if kind is Kind.EVENT else bool(row.is_from_me))
         if kind not in (Kind.REACTION, Kind.UNSENT):
             details = {**(details or {}), **sending_details(row)}
         return Message(
@@ -151,7 +148,7 @@ class Reading:
             kind=kind,
             is_from_me=mine,
             sent_at=sent,
-            sender_handle=None if mine else self._sender(row.handle, chat),
+            sender_handle=None if mine else sender_in(chat, row.handle, self._handles),
             text=text or None,
             reply_to=None if reaction else row.thread or None,
             reaction=reaction,
@@ -171,7 +168,8 @@ class Reading:
             return tapbacks.REMOVAL
         if not tapbacks.is_added(number) and number != tapbacks.STICKER_ON_BUBBLE:
             return UNKNOWN_KIND
-        reaction = tapbacks.reaction(number, row.associated_guid, row.associated_emoji)
+        emoji = row.associated_emoji or tapbacks.emoji_in(raw_text(row)[0])
+        reaction = tapbacks.reaction(number, row.associated_guid, emoji)
         visible = tuple(each.attachment for each in _found(loaded, row.number) if not each.is_hidden)
         return self._message(row, sent, chat, Kind.REACTION, attachments=visible, reaction=reaction)
 
@@ -209,7 +207,9 @@ def _shown(row: Row, said: Said) -> tuple[Kind | None, str, Details]:
     is_link = bool(row.balloon) and balloons.is_link(row.balloon or "")
     link = balloons.read_link(row.payload) if is_link or not row.balloon else None
     if link or is_link:
-        text = said.text or (link or balloons.Link()).text
+        address = (link or balloons.Link()).text
+        wordless = not said.text or said.text == row.subject
+        text = "\n".join(filter(None, (row.subject, address))) if wordless else said.text
         kind = Kind.TEXT if said.text or (link and link.url) else Kind.APP
         return kind, text, link_details(row, link) if link else {}
     if row.balloon or (row.payload and not said.text and not said.attachments):

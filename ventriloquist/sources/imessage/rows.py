@@ -38,6 +38,7 @@ COLUMNS = (
     "expressive_send_style_id:TEXT",
     "thread_originator_part:TEXT",
     "is_audio_message:INTEGER",
+    "cache_has_attachments:INTEGER",
 )
 RETRACTED_KEY, EDITED_KEY = b"\x52rp", b"\x52ec"
 """The keys of `message_summary_info` for parts that were unsent and edited, as a binary property list has them."""
@@ -75,6 +76,7 @@ class Row(NamedTuple):
     effect: str | None
     thread_part: str | None
     is_audio: int | None
+    had_attachments: int | None
     payload: bytes | None
     summary: bytes | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from ventriloquist.records import Reaction
@@ -14,6 +15,8 @@ TAKEN_BACK = "tapback that was taken back"
 REPLACED = "tapback that a later one replaced"
 REMOVAL = "removal of a tapback"
 
+_QUOTE = re.compile('["“„«‹「『]')
+_KEYCAP = "\u20e3"
 _TARGET = re.compile(r"(?:p:(\d{1,6})/|bp:)?(.*)", re.DOTALL)
 
 
@@ -36,6 +39,17 @@ def reaction(number: int, associated_guid: str | None, emoji: str | None) -> Rea
     target, part = target_of(associated_guid)
     type_ = "sticker" if number == STICKER_ON_BUBBLE else TYPES[number - FIRST_ADDED]
     return Reaction(type_, target, part, emoji or None if type_ == "emoji" else None)
+
+
+def emoji_in(echo: str) -> str | None:
+    """The emoji that the text of a tapback tells, in whatever language, as in `Reacted 🎉 to “…”`.
+
+    Devices older than iOS 18 and macOS 15 have it nowhere else. What is quoted is not looked at.
+    """
+    for word in _QUOTE.split(echo, maxsplit=1)[0].split():
+        if any(unicodedata.category(character) == "So" or character == _KEYCAP for character in word):
+            return word
+    return None
 
 
 def ended(rows: Iterable[tuple[int, int, str | None, str | None, str]]) -> dict[int, str]:
