@@ -373,7 +373,10 @@ class Naive:
         return bool(file.get("hide_attachment")) or any(name.endswith(".pluginPayloadAttachment") for name in names)
 
     def in_order(self, visible: list[Row], hidden: list[Row], slots: list[str]) -> list[tuple[str, Any]]:
-        """Files as their slots stand in the body, then those of no slot; a slot of no row is a file too."""
+        """Files as their slots stand, then those of no slot; a slot of no row is a file, unless all pair in order."""
+        names = {name for each in visible for name in (each["guid"], each.get("original_guid"))}
+        if len(slots) == len(set(slots)) == len(visible) and not names & set(slots):
+            return self.told(visible)
         left, found = list(visible), []
         not_shown = {name for each in hidden for name in (each["guid"], each.get("original_guid"))}
         for slot in slots:

@@ -207,15 +207,16 @@ def _shown(row: Row, said: Said) -> tuple[Kind | None, str, Details]:
     is_link = bool(row.balloon) and balloons.is_link(row.balloon or "")
     link = balloons.read_link(row.payload) if is_link or not row.balloon else None
     if link or is_link:
-        address = (link or balloons.Link()).text
         wordless = not said.text or said.text == row.subject
-        text = "\n".join(filter(None, (row.subject, address))) if wordless else said.text
+        text = said.text or (link or balloons.Link()).text
+        if row.subject and wordless and link and link.url:
+            text = f"{row.subject}\n{link.url}"
         kind = Kind.TEXT if said.text or (link and link.url) else Kind.APP
         return kind, text, link_details(row, link) if link else {}
     if row.balloon or (row.payload and not said.text and not said.attachments):
         is_update = target_of(row.associated_guid)[0] not in ("", row.guid)
         balloon = balloons.read_app(row.balloon or "", row.payload, is_update=is_update)
-        if said.attachments and not row.payload and not said.text:  # a sticker, which apps send too
+        if said.attachments and not row.payload and said.text in ("", row.subject):  # a sticker, which apps send too
             return Kind.ATTACHMENT, "", app_details(row, balloon)
         if not balloon.caption:
             balloon = replace(balloon, caption=balloons.one_line(said.text))
