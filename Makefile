@@ -21,7 +21,7 @@ demo: install
 	$(BIN)/ventriloquist demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -19,8 +19,8 @@ DIRECTIONS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 def is_safe(text: str) -> bool:
     """No control but newline and tab, no change of direction, nothing that UTF-8 cannot write."""
-    text.encode("utf-8")
-    return not any((unicodedata.category(c) == "Cc" and c not in "\n\t") or c in DIRECTIONS for c in text)
+    unsafe = ("Cc", "Cs")
+    return not any((unicodedata.category(c) in unsafe and c not in "\n\t") or c in DIRECTIONS for c in text)
 
 
 @pytest.mark.parametrize(("name", "text"), hostile_strings())

@@ -12,7 +12,7 @@ from ventriloquist.pipeline.stats import SIDES, Row
 from ventriloquist.pipeline.wording import Wording, median_of
 from ventriloquist.records import MICROSECONDS, rfc3339
 from ventriloquist.store import Store
-from ventriloquist.store.stats import TO, hours, one_moment, reactions, texts, turns
+from ventriloquist.store.stats import TO, hours, reactions, texts, turns
 from ventriloquist.store.zones import DAY, Zone
 
 HOURS_A_WEEK = 168
@@ -59,7 +59,7 @@ def read_times(store: Store, row: Row, zone: Zone) -> Times:
     found = Times()
     days: Counter[int] = Counter()
     by_day: dict[int, list[int]] = {}
-    with one_moment(store):
+    with store.moment():
         for side, hour, messages in hours(store, row.scope, zone):
             if hour < 0:
                 found.undated += messages
@@ -85,7 +85,7 @@ def read_times(store: Store, row: Row, zone: Zone) -> Times:
 def read_talk(store: Store, row: Row) -> Talk:
     """How the messages of a row were written; reads all their texts once, and keeps none."""
     found = Talk()
-    with one_moment(store):
+    with store.moment():
         for side, text in texts(store, row.scope):
             found.wording[side != TO].add(text)
         for side, type_, count in reactions(store, row.scope):

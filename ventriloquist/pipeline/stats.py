@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ventriloquist.people.finding import find_person
 from ventriloquist.records import ME, UNKNOWN, ChatKind, Conversation, Person, rfc3339
 from ventriloquist.store import Store
-from ventriloquist.store.stats import FROM, IN_GROUPS, TO, Scope, Tally, numbers, one_moment, tallies
+from ventriloquist.store.stats import FROM, IN_GROUPS, TO, Scope, Tally, numbers, tallies
 
 EVERYONE = "everyone"
 PERSON = "person"
@@ -71,7 +71,7 @@ class Overview(NamedTuple):
 
 def read_overview(store: Store) -> Overview:
     """Who there is, and how much each wrote."""
-    with one_moment(store):
+    with store.moment():
         people = store.people()
         key_of = {handle: person.key for person in people.values() for handle in person.handles}
         number_of = numbers(store)

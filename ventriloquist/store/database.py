@@ -117,6 +117,16 @@ class Store:
         finally:
             self._person_of = None
 
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """All that is read inside is of one moment, whatever is collected meanwhile."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+
     def sources(self) -> list[str]:
         """The histories that were collected."""
         return [str(source) for (source,) in self.connection.execute("SELECT source FROM collects ORDER BY 1")]
@@ -199,8 +209,10 @@ class Store:
         return describing.descriptions_by(self.connection)
 
     def export(self, *, details: bool = False) -> Iterator[dict[str, Any]]:
-        """The objects of `ventriloquist messages --jsonl`, in (sent_at, source_row) order over everything."""
-        return reading.export(self.connection, details=details)
+        """The objects of `ventriloquist messages --jsonl`, in (sent_at, source_row) order over everything, all of one
+        moment: nothing else can be asked of this store until they are read."""
+        with self.moment():
+            yield from reading.export(self.connection, details=details)
 
     def fingerprint(self) -> str:
         """sha256 (hex) over the content that windows are made of; the same for the same source on any machine."""

@@ -6,7 +6,6 @@ A message is counted if it is a text, an attachment or an app's; reactions, even
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,17 +60,6 @@ class Scope:
 
 def _among(conversations: Sequence[int]) -> str:
     return f"conversation IN ({','.join(f'{number:d}' for number in conversations)})"
-
-
-@contextmanager
-def one_moment(store: Store) -> Iterator[None]:
-    """All that is read inside is of one moment, whatever is collected meanwhile."""
-    store.connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if store.connection.in_transaction:
-            store.connection.execute("ROLLBACK")
 
 
 def stop_when(store: Store, asked: Callable[[], bool]) -> None:
