@@ -60,7 +60,7 @@ def attachment_states(connection: sqlite3.Connection, source: str | None = None)
     )
     parameters = []
     if source is not None:
-        query += " WHERE message IN (SELECT number FROM messages WHERE source = ?)"
+        query += " AS a JOIN messages AS m ON m.number = a.message WHERE m.source = ?"
         parameters.append(source)
     present, offloaded, missing = connection.execute(query, parameters).fetchone()
     return {"present": present, "offloaded": offloaded, "missing": missing}

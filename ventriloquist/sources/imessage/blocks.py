@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from marshal import dumps
+from operator import itemgetter
+from typing import Any
 
 from ventriloquist.records import Chat, ChatKind, Ledger, Message
 from ventriloquist.sources.imessage.attachments import Attachments, Finder
@@ -19,7 +21,7 @@ READER = 3
 """Part of every digest: raise it when the same rows give other messages, and all of them are read again."""
 BITS = 8
 """Rows whose ROWIDs are the same but for so many bits are a block."""
-_OTHER = Row._fields.index("other_handle")
+_sender, _other, _date = (itemgetter(Row._fields.index(name)) for name in ("handle", "other_handle", "date"))
 _MARSHAL = 2
 """The last version whose bytes depend on the values alone, and not on who else holds them."""
 
@@ -65,13 +67,13 @@ class Blocks:
         self._reading = Reading(chats, handles, self._to_myself, include_deleted=include_deleted)
         self._files = Attachments(db, folder)
         self._include_deleted = include_deleted
-        self._key = f"{READER} {include_deleted}".encode()
+        self._key = f"{READER} {include_deleted} ".encode()
         self._marks = {number: self._mark(number, chat) for number, chat in chats.items()}
 
     def __iter__(self) -> Iterator[MessageBlock]:
         """Every block in the order of the rows."""
         rows = Rows(self._db)
-        joined, deleted = Chats(self._db, JOINED), Chats(self._db, DELETED)
+        joined, deleted = Chats(self._db, JOINED, self._chats), Chats(self._db, DELETED, self._chats)
         files = Files(self._files.rows())
         verdicts = left_out(
             self._db, rows, self._chats, self._handles, self._to_myself, include_deleted=self._include_deleted
@@ -88,12 +90,12 @@ class Blocks:
                 },
                 {row[0]: verdicts[row[0]] for row in block if row[0] in verdicts},
             )
-            self.newest = max(self.newest, sent_at(max(row[6] or 0 for row in block)))
-            yield MessageBlock(number, self._digest(loaded), loaded, self._reading)
+            self.newest = max(self.newest, sent_at(max(filter(None, map(_date, block)), default=0)))
+            yield MessageBlock(number, self._digest_of(loaded), loaded, self._reading)
 
-    def _digest(self, loaded: Loaded) -> bytes:
+    def _digest_of(self, loaded: Loaded) -> bytes:
         places = {*loaded.chats.values(), *loaded.deleted_from.values()}
-        named = {row[4] or 0 for row in loaded.rows} | {row[_OTHER] or 0 for row in loaded.rows}
+        named = {*map(_sender, loaded.rows), *map(_other, loaded.rows)} - {None}
         made_of = (
             loaded.rows,
             list(loaded.chats),
@@ -104,9 +106,16 @@ class Blocks:
             [self._marks[number] for number in sorted(places)],
             [self._handles.get(number) for number in sorted(named)],
         )
-        return hashlib.blake2b(dumps(made_of, _MARSHAL), digest_size=16, key=self._key).digest()
+        return _digest(self._key, made_of)
 
     def _mark(self, number: int, chat: Chat) -> bytes:
         """What a chat contributes to the messages in it, in a few bytes."""
         made_of = (number, number in self._to_myself, chat.guid, chat.kind.value, chat.handles)
-        return hashlib.blake2b(dumps(made_of, _MARSHAL), digest_size=8).digest()
+        return _digest(b"chat", made_of)
+
+
+def _digest(key: bytes, made_of: tuple[Any, ...]) -> bytes:
+    """16 bytes of sha256, which processors of our days do in hardware."""
+    digest = hashlib.sha256(key)
+    digest.update(dumps(made_of, _MARSHAL))
+    return digest.digest()[:16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -15,22 +15,30 @@ _CHUNK = 4096
 
 
 class Chats:
-    """The chat of each message by a join table, the lowest where there are several."""
+    """The chat of each message by a join table: the lowest where there are several, none where it is gone."""
 
-    def __init__(self, db: ChatDb, table: str) -> None:
+    def __init__(self, db: ChatDb, table: str, chats: Container[int]) -> None:
         rows: Iterator[tuple[int, int]] = iter(())
         if {"chat_id", "message_id"} <= db.columns(table):
             query = (
                 f"SELECT message_id, chat_id FROM {table} "  # noqa: S608 - our names
-                "WHERE typeof(message_id) = 'integer' AND chat_id IN (SELECT ROWID FROM chat) "
-                "ORDER BY message_id, chat_id DESC"
+                "WHERE typeof(message_id) = 'integer' ORDER BY message_id"
             )
             rows = iter(db.rows(query))
         self._stream = _Stream(rows)
+        self._chats = chats
 
     def through(self, last: int) -> dict[int, int]:
         """Chats by message, for the messages up to `last` that were not asked for before."""
-        return dict(self._stream.through(last))
+        rows = self._stream.through(last)
+        found = dict(rows)
+        if len(found) == len(rows) and all(map(self._chats.__contains__, set(found.values()))):
+            return found
+        found.clear()
+        for message, chat in rows:
+            if chat in self._chats and chat <= found.get(message, chat):
+                found[message] = chat
+        return found
 
 
 class Files:
