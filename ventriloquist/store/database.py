@@ -93,7 +93,8 @@ class Store:
         they belong to the attachments' guids.
         """
         with self._transaction():
-            yield Updating(self.connection, source, chats, people, conversations)
+            places = Places(self.connection, source, chats, people, conversations)
+            yield Updating(self.connection, places, people)
         self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def rearrange(self, people: Sequence[Person], conversations: Sequence[Conversation]) -> None:

@@ -23,7 +23,7 @@ class Places:
         conversations: Sequence[Conversation],
     ) -> None:
         self._connection = connection
-        self._source = source
+        self.source = source
         self._chats = chats
         self._conversations = conversations
         self._person_of = {handle: person.key for person in people for handle in person.handles}
@@ -51,7 +51,7 @@ class Places:
             "SELECT DISTINCT source, chat, CASE WHEN is_from_me THEN NULL ELSE coalesce(sender, '') END FROM messages"
         )
         written = self._connection.execute(query).fetchall()
-        used = {chat for source, chat, _ in written if source == self._source}
+        used = {chat for source, chat, _ in written if source == self.source}
         self._write_chats([chat for chat in self._chats if self._places[chat.guid][0] in used])
         in_use = {number for (number,) in self._connection.execute("SELECT DISTINCT conversation FROM chats")}
         kept = [each for each in self._conversations if self._numbers[each.id] in in_use]
@@ -59,7 +59,7 @@ class Places:
         self._write_people(people, kept, {to_text(sender) for _, _, sender in written} - {None})
 
     def _execute(self, query: str) -> sqlite3.Cursor:
-        return self._connection.execute(query, [self._source])
+        return self._connection.execute(query, [self.source])
 
     def _conversation_numbers(self) -> dict[str, int]:
         rows = self._connection.execute("SELECT id, number FROM conversations")
@@ -89,7 +89,7 @@ class Places:
         for chat in chats:
             number, conversation = self._places[chat.guid]
             words = (to_value(chat.guid), chat.kind.value, to_value(chat.name), to_value(chat.service))
-            self._insert("chats", [(number, self._source, *words, conversation)])
+            self._insert("chats", [(number, self.source, *words, conversation)])
             handles = [(number, position, to_value(handle)) for position, handle in enumerate(chat.handles)]
             self._insert("chat_handles", handles)
             moved |= before.get(number, conversation) != conversation
@@ -120,7 +120,7 @@ class Places:
             if person.key in used:
                 key = to_value(person.key)
                 self._insert("people", [(key, to_value(person.name), int(person.is_me))], or_replace=True)
-                handles = [(self._source, to_value(handle), key) for handle in person.handles]
+                handles = [(self.source, to_value(handle), key) for handle in person.handles]
                 self._insert("handles", handles, or_replace=True)
 
     def _insert(self, table: str, rows: Iterable[Row], *, or_replace: bool = False) -> None:

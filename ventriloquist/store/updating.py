@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ventriloquist.records import Attachment, Book, Chat, Conversation, Ledger, Message, Person
+from ventriloquist.records import Attachment, Book, Ledger, Message, Person
 from ventriloquist.store import schema
 from ventriloquist.store.placing import Places
 from ventriloquist.store.values import to_value
@@ -27,22 +27,15 @@ _BATCH = 2000
 class Updating:
     """One update under way, inside a transaction that is open. Made by `Store.updating`."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        source: str,
-        chats: Sequence[Chat],
-        people: Sequence[Person],
-        conversations: Sequence[Conversation],
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, places: Places, people: Sequence[Person]) -> None:
         self.new = self.changed = self.gone = 0
         """Messages that the history did not have, has otherwise, and has no longer."""
         self._connection = connection
-        self._source = source
+        self._source = places.source
         self._people = people
-        self._places = Places(connection, source, chats, people, conversations)
+        self._places = places
         self._known: dict[int, bytes] = dict(
-            connection.execute("SELECT block, digest FROM blocks WHERE source = ?", [source])
+            connection.execute("SELECT block, digest FROM blocks WHERE source = ?", [places.source])
         )
         self._left = set(self._known)
         self._is_first = not self._known
