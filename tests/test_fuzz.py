@@ -26,7 +26,7 @@ from tests.mutations import (
     shared_bytes,
 )
 from ventriloquist import demo
-from ventriloquist.sources.imessage.balloons import app_text, link_text
+from ventriloquist.sources.imessage.balloons import read_app, read_link, read_vote
 from ventriloquist.sources.imessage.edits import read_summary
 from ventriloquist.sources.imessage.plists import Archive, PlistError, read_plist
 from ventriloquist.sources.imessage.typedstream import HEADER, TypedStreamError, decode, text_of
@@ -42,8 +42,13 @@ PLIST_READERS: tuple[Reader, ...] = (
     ("read_plist", read_plist),
     ("Archive", lambda data: Archive(data).text("richLinkMetadata", "URL", "NS.relative")),
     ("read_summary", read_summary),
-    ("app_text", lambda data: app_text("com.apple.messages.MSMessageExtensionBalloonPlugin:0:a.b.c", data)),
-    ("link_text", link_text),
+    ("read_app", lambda data: read_app("com.apple.messages.MSMessageExtensionBalloonPlugin:0:a.b.c", data)),
+    (
+        "read_poll",
+        lambda data: read_app("com.apple.messages.MSMessageExtensionBalloonPlugin:0:com.apple.messages.Polls", data),
+    ),
+    ("read_vote", read_vote),
+    ("read_link", read_link),
 )
 
 

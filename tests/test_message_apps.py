@@ -16,7 +16,7 @@ from tests.keyed import EXTENSION, LINK, Object
 from tests.messages_db import ChatDbWriter, plain_body
 from ventriloquist.demo.typedstream import Body
 from ventriloquist.records import Kind, Message
-from ventriloquist.sources.imessage.balloons import app_text, read_link
+from ventriloquist.sources.imessage.balloons import read_app, read_link
 from ventriloquist.windows.render import entries_of
 
 MAYA = "+12025550101"
@@ -93,7 +93,7 @@ def test_apps_of_others(writer: ChatDbWriter) -> None:
 )
 def test_payloads_that_are_no_archive_leave_the_name(bundle: str, text: str) -> None:
     for payload in (None, b"", b"\x08\x01\x12", b"bplist00" + b"\x00" * 60, keyed.archive({})):
-        assert app_text(bundle, payload) == text
+        assert read_app(bundle, payload).text == text
 
 
 def test_words_in_the_body_of_an_app_stand_in_brackets(writer: ChatDbWriter) -> None:
@@ -160,14 +160,14 @@ def test_polls_their_new_states_and_votes(writer: ChatDbWriter) -> None:
     ],
 )
 def test_the_document_of_a_poll_may_be_written_in_other_ways(address: str) -> None:
-    assert app_text(POLLS, keyed.app(address)) == "[Poll: Pizza · Sushi]"
+    assert read_app(POLLS, keyed.app(address)).text == "[Poll: Pizza · Sushi]"
 
 
 @pytest.mark.parametrize(
     "address", ["data:,", "data:,&&&", "data:,e30", "data:,{", "x", "data:,W10=", "data:," + "[" * 9999]
 )
 def test_a_poll_that_cannot_be_read_shows_its_caption(address: str) -> None:
-    assert app_text(POLLS, keyed.app(address, ldtext="Sent a poll")) == "[Poll: Sent a poll]"
+    assert read_app(POLLS, keyed.app(address, ldtext="Sent a poll")).text == "[Poll: Sent a poll]"
 
 
 # --- links ------------------------------------------------------------------------------------------------------

@@ -140,16 +140,6 @@ def read_vote(payload: bytes | None) -> Balloon:
     return Balloon(_POLL, "took a vote back" if votes == () else "a vote", url or None, votes or ())
 
 
-def app_text(bundle: str, payload: bytes | None) -> str:
-    """What a balloon shows, as `[GamePigeon: Your move.]`."""
-    return read_app(bundle, payload).text
-
-
-def link_text(payload: bytes | None) -> str:
-    """What a link preview without text shows: the address, else `[link title]`, else `[link]`."""
-    return (read_link(payload) or Link()).text
-
-
 def _leads_to(archive: Archive, url: str | None) -> Balloon | None:
     for path in _SPECIAL:
         words = [archive.text(*path, key) for key in _SPECIAL_WORDS]
