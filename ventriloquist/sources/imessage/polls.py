@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 _DATA = "data:"
+_LONGEST = 256 * 1024
+"""Characters of an address; a poll of Apple's has a dozen options."""
 
 
 class Option(NamedTuple):
@@ -51,7 +53,7 @@ def read_votes(address: str | None) -> tuple[Option, ...] | None:
 
 
 def _item(address: str | None) -> dict[str, Any] | None:
-    if not address or not address.startswith(_DATA) or "," not in address:
+    if not address or len(address) > _LONGEST or not address.startswith(_DATA) or "," not in address:
         return None
     content = unquote(address.partition(",")[2])
     if not content.lstrip().startswith("{"):
