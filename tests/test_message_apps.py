@@ -243,7 +243,7 @@ def test_a_link_shows_no_preview_files_and_no_lost_ones(writer: ChatDbWriter) ->
 
 
 def test_a_poll_of_megabytes_is_none() -> None:
-    for count, read in ((100, 100), (100_000, 0)):
+    for count, kept in ((100, 100), (100_000, 0)):
         options = [{"optionIdentifier": str(number), "text": "x"} for number in range(count)]
         address = keyed.poll_address({"orderedPollOptions": options})
-        assert len(read_app(POLLS, keyed.app(address)).options) == read
+        assert len(read_app(POLLS, keyed.app(address)).options) == kept
