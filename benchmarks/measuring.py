@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +43,23 @@ def interleave(ours: Callable[[], float], theirs: Callable[[], float], rounds: i
 
 def at_most(what: str, ours: list[float], theirs: list[float], unit: str, goal: float) -> Measured:
     """Ours may cost at most `goal` times theirs: the ratio of medians, smaller is better."""
-    ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
-    mine, other = statistics.median(ours), statistics.median(theirs)
-    ratio = mine / other
-    spread = (round(ratios[0], 2), round(ratios[-1], 2))
-    return Measured(
-        f"{what} (smaller is better)", round(mine, 4), round(other, 4), unit, round(ratio, 2), goal, len(ours), spread,
-        ratio <= goal,
-    )  # fmt: skip
+    measured = _compared(f"{what} (smaller is better)", ours, theirs, unit, goal, digits=4)
+    return replace(measured, met=statistics.median(ours) <= goal * statistics.median(theirs))
 
 
 def at_least(what: str, ours: list[float], theirs: list[float], unit: str, goal: float) -> Measured:
     """Ours should be at least `goal` times theirs: the ratio of medians, larger is better."""
+    measured = _compared(what, ours, theirs, unit, goal, digits=1)
+    return replace(measured, met=statistics.median(ours) >= goal * statistics.median(theirs))
+
+
+def _compared(what: str, ours: list[float], theirs: list[float], unit: str, goal: float, *, digits: int) -> Measured:
+    """The ratio of medians, and the smallest and largest of the rounds' own; whether it is met is not said yet."""
     ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
     mine, other = statistics.median(ours), statistics.median(theirs)
-    ratio = mine / other
     spread = (round(ratios[0], 2), round(ratios[-1], 2))
-    return Measured(
-        what, round(mine, 1), round(other, 1), unit, round(ratio, 2), goal, len(ours), spread, ratio >= goal
-    )
+    ratio = round(mine / other, 2)
+    return Measured(what, round(mine, digits), round(other, digits), unit, ratio, goal, len(ours), spread, met=False)
 
 
 def report(results: Sequence[Measured], *, as_json: bool) -> int:
