@@ -1,0 +1,134 @@
+"""What can be set for each stage but training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from ventriloquist.settings.merging import MAIN, StageSettings
+
+
+class CollectSettings(StageSettings):
+    """Read a message history into the workspace."""
+
+    stage: ClassVar[str] = "collect"
+
+    source: Literal["imessage"] = Field("imessage", description="Which history to read.")
+    db: Path | None = Field(
+        None,
+        description="Apple's chat.db (default: ~/Library/Messages/chat.db).",
+        json_schema_extra=MAIN,
+    )
+    backup: Path | None = Field(
+        None,
+        description="An iPhone backup that is not encrypted, or the folder that holds it; read instead of a chat.db.",
+    )
+    attachments: Path | None = Field(
+        None,
+        description="The folder that holds the attachments (default: Attachments beside chat.db).",
+        json_schema_extra=MAIN,
+    )
+    address_book: Path | None = Field(
+        None,
+        description="Names: the folder of Contacts' databases, or a .vcf file (default: "
+        "~/Library/Application Support/AddressBook, or AddressBook beside a --db of your own).",
+    )
+    region: str = Field(
+        "",
+        description="Two-letter region of phone numbers written without a country code (default: your system's).",
+        pattern="^([A-Za-z]{2})?$",
+    )
+    my_name: str = Field(
+        "",
+        description="What the model calls you (default: the name on your own contact card, else Me).",
+        validation_alias=AliasChoices("MY_NAME", "VENTRILOQUIST_COLLECT_MY_NAME", "my_name"),
+        json_schema_extra=MAIN,
+    )
+    user_identifiers: str = Field(
+        "",
+        description="Your own phone numbers and addresses, separated by commas (default: found in chat.db).",
+        validation_alias=AliasChoices("USER_IDENTIFIERS", "VENTRILOQUIST_COLLECT_USER_IDENTIFIERS", "user_identifiers"),
+    )
+    include_deleted: bool = Field(False, description="Also keep recently deleted messages.")
+    watch: bool = Field(False, description="Stay, and collect again whenever Messages has written something.")
+
+    @property
+    def shares_workspace(self) -> bool:
+        """True for a run that lets other stages work while it waits."""
+        return self.watch
+
+
+class DescribeSettings(StageSettings):
+    """Turn photos, videos, voice memos and documents into words."""
+
+    stage: ClassVar[str] = "describe"
+
+    gemini_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key for Google's Gemini; without one nothing leaves this machine.",
+        validation_alias=AliasChoices("GEMINI_API_KEY", "VENTRILOQUIST_DESCRIBE_GEMINI_API_KEY", "gemini_api_key"),
+        json_schema_extra={"flag": False},
+    )
+    model: str = Field("gemini-3.5-flash-lite", description="Which Gemini model describes.", min_length=1)
+    limit: int = Field(0, description="Send at most this many files (0: all).", ge=0, json_schema_extra=MAIN)
+    dry_run: bool = Field(False, description="Count what would be sent, and send nothing.", json_schema_extra=MAIN)
+    yes: bool = Field(False, description="Send files to Gemini without asking.", json_schema_extra=MAIN)
+    concurrency: int = Field(8, description="Requests at a time.", ge=1, le=64)
+
+
+class PreprocessSettings(StageSettings):
+    """Cut the conversations into training windows."""
+
+    stage: ClassVar[str] = "preprocess"
+
+    size: int = Field(64, description="Messages in a window.", ge=2, le=4096, json_schema_extra=MAIN)
+    stride: int = Field(
+        56,
+        description="Messages from one window's start to the next; each message is a target once.",
+        ge=1,
+        json_schema_extra=MAIN,
+    )
+    holdout: float = Field(
+        0.05,
+        description="Share of each conversation, its latest part, held out twice: validation, then test.",
+        ge=0.0,
+        le=0.4,
+    )
+    max_holdout: int = Field(50, description="At most this many held-out messages a conversation and split.", ge=1)
+    min_messages: int = Field(8, description="Leave out conversations with fewer messages than this.", ge=1)
+    only: str = Field("", description="Only conversations with these people (names separated by commas).")
+    without: str = Field("", description="Leave out conversations with these people.")
+
+
+class EvaluateSettings(StageSettings):
+    """Measure the model on messages it never saw."""
+
+    stage: ClassVar[str] = "evaluate"
+
+    checkpoint: str = Field(
+        "", description="Which checkpoint: a name, or a path (default: the newest).", json_schema_extra=MAIN
+    )
+    limit: int = Field(200, description="At most this many held-out messages.", ge=1, json_schema_extra=MAIN)
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
+    threads: int = Field(0, description="CPU threads (0: all cores).", ge=0)
+    with_base: bool = Field(True, description="Also measure the model as it was before training.")
+    seed: int = Field(17, description="Seed of everything drawn.", ge=0)
+
+
+class ChatSettings(StageSettings):
+    """Talk with the people in the history."""
+
+    stage: ClassVar[str] = "chat"
+
+    checkpoint: str = Field("", description="Which checkpoint: a name, or a path (default: the newest).")
+    target: str = Field("", description="Who answers (default: the first other member).")
+    members: str = Field("", description="Who is in the conversation, separated by commas (default: you and target).")
+    temperature: float = Field(0.8, description="0 takes the likeliest token; 1 samples as learnt.", ge=0, le=3)
+    top_p: float = Field(0.95, description="Sample among the tokens that make up this share.", gt=0, le=1)
+    max_tokens: int = Field(160, description="Longest message, in tokens.", ge=8)
+    max_messages: int = Field(4, description="At most this many messages in a row.", ge=1, le=64)
+    seed: int = Field(-1, description="Same seed, same conversation (-1: a new one each time).", ge=-1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the model runs.")
+    threads: int = Field(0, description="CPU threads (0: all cores).", ge=0)
