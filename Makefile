@@ -32,9 +32,11 @@ check: install
 fuzz: install
 	FUZZ=1000000 $(BIN)/python -m pytest -m fuzz --timeout=0
 
-# What make test tries a few times, tried often: 208 kills, 500 interleavings.
+# What make test tries a few times, tried often: 208 kills and 500 interleavings of collecting, 50 trainings that are
+# killed three times each, every damage to a checkpoint, every way to start several processes.
 proofs: install
 	KILLS=208 INTERLEAVINGS=500 $(BIN)/python -m pytest -s --timeout=0 tests/test_collect_kills.py tests/test_again.py
+	PROOFS=1 TRIALS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_train_*.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis ventriloquist-demo

@@ -53,6 +53,13 @@ def at_least(what: str, ours: list[float], theirs: list[float], unit: str, goal:
     return replace(measured, met=statistics.median(ours) >= goal * statistics.median(theirs))
 
 
+def times_less(what: str, ours: list[float], theirs: list[float], unit: str, goal: float) -> Measured:
+    """Theirs should cost at least `goal` times as much as ours: the ratio of medians, theirs over ours."""
+    turned = _compared(what, theirs, ours, unit, goal, digits=2)
+    met = statistics.median(theirs) >= goal * statistics.median(ours)
+    return replace(turned, ours=turned.theirs, theirs=turned.ours, met=met)
+
+
 def _compared(what: str, ours: list[float], theirs: list[float], unit: str, goal: float, *, digits: int) -> Measured:
     """The ratio of medians, and the smallest and largest of the rounds' own; whether it is met is not said yet."""
     ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
@@ -60,6 +67,11 @@ def _compared(what: str, ours: list[float], theirs: list[float], unit: str, goal
     spread = (round(ratios[0], 2), round(ratios[-1], 2))
     ratio = round(mine / other, 2)
     return Measured(what, round(mine, digits), round(other, digits), unit, ratio, goal, len(ours), spread, met=False)
+
+
+def unjudged(result: Measured) -> Measured:
+    """The row of a size that is too small for its goal to mean anything; it says so."""
+    return replace(result, what=f"{result.what} (too small to judge)", goal=0.0, met=True)
 
 
 def report(results: Sequence[Measured], *, as_json: bool) -> int:

@@ -1,7 +1,8 @@
 """Draws the README's pictures from the app itself, on the sample history.
 
 `python docs/screenshots.py` draws the statistics and the ledger, of a sample that it collects into a temporary
-workspace; `python docs/screenshots.py WORKSPACE`, on one that `ventriloquist demo` made, home, a training and a chat.
+workspace; `python docs/screenshots.py WORKSPACE`, on one that `ventriloquist demo` made, home, a training, a
+window and a chat.
 """
 
 from __future__ import annotations
@@ -39,8 +40,13 @@ async def draw(workspace: Workspace) -> None:
         await pilot.press("r")
         await seen(pilot, "train")
         await open_training(pilot)
+        await pilot.press("v")
+        await seen(pilot, "really")
         save(app, "run")
-        await pilot.press("escape", "escape")
+        await pilot.press("escape", "escape", "v")
+        await seen(pilot, "targets")
+        save(app, "windows")
+        await pilot.press("escape")
         await pilot.press("l")
         await seen(pilot, "Say something")
         await pilot.pause(8)

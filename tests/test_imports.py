@@ -63,6 +63,7 @@ def test_every_part_has_its_layer() -> None:
         (["chat", "--help"], ("torch", "transformers", "peft", "textual", "google")),
         (["runs", "list"], ("torch", "transformers", "peft", "textual", "google")),
         (["status"], ("torch", "transformers", "peft", "textual", "google")),
+        (["windows"], ("torch", "transformers", "peft", "textual", "google", "sqlite_utils", "PIL", "tokenizers")),
         (["messages"], ("torch", "transformers", "peft", "textual", "google")),
         (["stats"], ("torch", "transformers", "peft", "textual", "google", "sqlite_utils", "PIL", "asyncio")),
     ],

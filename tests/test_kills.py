@@ -185,7 +185,8 @@ def test_preprocess(collected: Workspace, tmp_path: Path) -> None:
     given = {"size": 24, "stride": 3}
     do("preprocess", broken, size=12, stride=12)
     old = broken.windows.read_bytes()
-    do("preprocess", whole, **given)
+    for _ in range(2):  # the first makes the store's fingerprint too, which takes as long again
+        do("preprocess", whole, **given)
     new = whole.windows.read_bytes()
     killing = Killing(broken, "preprocess", **given)
     seconds, half_written = seconds_of(list_runs(whole)[-1]), 0

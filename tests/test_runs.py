@@ -67,7 +67,7 @@ def test_the_fold_of_a_whole_run() -> None:
     assert (state.phase, state.done, state.total, state.unit, state.fraction) == ("read", 500, 1000, "rows", 0.5)
     assert state.rate == pytest.approx(80.0)  # 400 rows in the 5 s since the first word of progress
     assert state.eta == pytest.approx(500 / 80)
-    assert state.values("loss") == [2.5, 2.0] and state.values("validation") == [2.25]
+    assert [value for _, value in state.points("loss")] == [2.5, 2.0] and state.newest["validation"][1] == 2.25
     assert state.notes == [("warning", "mind the gap")] and state.seconds == pytest.approx(6.0)
     assert status_of(state, alive=True) == "running" and status_of(state, alive=False) == "lost"
     state.add(at(7, "phase", name="write"))
@@ -102,7 +102,8 @@ NONSENSE = (
 def test_damaged_lines_cost_themselves_only(workspace: Workspace, nonsense: bytes) -> None:
     def stage(settings: Any, workspace: Workspace, run: Run) -> dict[str, Any]:
         run.phase("one")
-        os.write(run._events, nonsense if nonsense.endswith(b"\n") else nonsense + b"\n")
+        with (run.folder / "events.jsonl").open("ab") as file:
+            file.write(nonsense if nonsense.endswith(b"\n") else nonsense + b"\n")
         run.phase("two")
         return {"made": 1}
 

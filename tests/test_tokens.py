@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 from tests.hostile import hostile_strings
 from ventriloquist.model import tiny
-from ventriloquist.model.tokens import LineTokenizer, field_of_tokens, pack, shuffled
+from ventriloquist.model.tokens import LineTokenizer, TokenWindow, field_of_tokens
 from ventriloquist.windows.lines import DELTAS, Header, Line, read, split_lines, write
 
 NAMES = ("Ann", "Ben", 'Zoë "Z" O\'Neil')
@@ -61,65 +58,76 @@ def test_special_tokens_typed_by_a_person_stay_text(lines: LineTokenizer) -> Non
     assert lines.tokenizer.eos_token_id not in lines.encode(line)
 
 
+def only(found: list[TokenWindow]) -> TokenWindow:
+    (window,) = found
+    return window
+
+
 def test_targets_are_whole_lines_but_the_first_delta(lines: LineTokenizer) -> None:
     text = window(10)
     parts = split_lines(text)
-    last = lines.window(text, 1, 10_000)
-    assert last is not None
+    last = only(lines.windows(text, 1, 10_000))
     assert lines.tokenizer.decode(last.ids[last.target]) == parts[-1]
-    every = lines.window(text, 10, 10_000)
-    assert every is not None
+    every = only(lines.windows(text, 10, 10_000))
+    assert (last.lines, every.lines) == (1, 10)
     learnt = lines.tokenizer.decode(every.ids[every.target])
     first = parts[1]
     assert learnt == first.replace("<1m", "", 1) + "".join(parts[2:])
 
 
-def test_a_long_window_loses_lines_from_the_left_and_keeps_its_targets(lines: LineTokenizer) -> None:
+def test_a_long_window_with_few_targets_loses_lines_from_the_left(lines: LineTokenizer) -> None:
     text = window(40)
     parts = split_lines(text)
-    whole = lines.window(text, 3, 10_000)
-    assert whole is not None
-    for limit in range(240, len(whole.ids), 37):
-        short = lines.window(text, 3, limit)
-        assert short is not None and len(short.ids) <= limit
+    whole = only(lines.windows(text, 3, 10_000))
+    for limit in range(340, len(whole.ids), 37):
+        short = only(lines.windows(text, 3, limit))
+        assert len(short.ids) <= limit and short.lines == 3
         read = lines.tokenizer.decode(short.ids)
         assert read.startswith(parts[0]) and read.endswith(parts[-1])
-        assert lines.tokenizer.decode(short.ids[short.target]).endswith(parts[-1])
+        assert lines.tokenizer.decode(short.ids[short.target]) == "".join(parts[-3:])
         kept = split_lines(read)[1:]
         assert kept[1:] == parts[len(parts) - len(kept) + 1 :]
         assert '"delta": "<1m"' in kept[0]
-    assert lines.window(text, 3, 20) is None
+    assert lines.windows(text, 3, 20) == []
+
+
+@pytest.mark.parametrize("targets", [40, 36, 20, 1])
+def test_a_window_that_is_too_long_comes_in_pieces_and_every_target_is_one_once(
+    lines: LineTokenizer, targets: int
+) -> None:
+    text = window(40)
+    header, *body = split_lines(text)
+    total = len(only(lines.windows(text, targets, 10_000)).ids)
+    for limit in range(240, total, 31):
+        pieces = lines.windows(text, targets, limit)
+        assert all(len(piece.ids) <= limit for piece in pieces)
+        assert sum(piece.lines for piece in pieces) == targets
+        learnt = "".join(lines.tokenizer.decode(piece.ids[piece.target]) for piece in pieces)
+        wanted = "".join(body[-targets:])
+        assert learnt == (wanted.replace("<1m", "", 1) if targets == 40 else wanted)
+        for piece in pieces:
+            read = split_lines(lines.tokenizer.decode(piece.ids))
+            assert read[0] == header and '"delta": "<1m"' in read[1]
+            assert targets == 40 or not piece.target[: len(lines.encode(read[0] + read[1]))].any()
+
+
+def test_a_tokenizer_that_does_not_hold_to_lines_gives_the_ids_of_the_whole_text(lines: LineTokenizer) -> None:
+    parts = split_lines(window(12))
+    assert [token for ids in lines.encode_window(parts) for token in ids] == lines.encode("".join(parts))
+    assert lines.encode_window(parts) == lines.encode_lines(parts)
 
 
 def test_a_line_too_long_by_itself_is_cut_and_its_neighbours_are_learnt(lines: LineTokenizer) -> None:
     before, after = (write(Line("Ann", "<1m", None, "text", word)) for word in ("before", "after"))
     long = write(Line("Ben", "<5m", None, "text", "omg 😂 yes " * 4000))
-    found = lines.window(split_lines(window(3))[0] + before + long + after, 3, 2000)
-    assert found is not None and len(found.ids) <= 2000
+    found = only(lines.windows(split_lines(window(3))[0] + before + long + after, 3, 2000))
+    assert len(found.ids) <= 2000
     _, *parts = split_lines(lines.tokenizer.decode(found.ids))
     assert [parts[0], parts[2]] == [before, after]
     cut = read(parts[1])
     assert isinstance(cut, Line) and cut.name == "Ben" and ("omg 😂 yes " * 4000).startswith(cut.text)
     learnt = lines.tokenizer.decode(found.ids[found.target])
     assert learnt.count('"}\n') == 2, "where the cut is was not learnt"
-
-
-def test_rows_keep_every_target_and_split_no_window(lines: LineTokenizer) -> None:
-    windows = [lines.window(window(n), min(n, 5), 10_000) for n in range(1, 30)]
-    held: list[Any] = [w for w in windows if w is not None]
-    rows = list(pack(held, 900))
-    assert sum(row.windows for row in rows) == len(held)
-    assert sum(len(row.labels) for row in rows) == sum(int(w.target.sum()) for w in held)
-    for row in rows:
-        assert len(row.ids) <= 900 or row.windows == 1
-        assert (np.diff(np.flatnonzero(row.positions == 0)) > 0).all() and row.positions[0] == 0
-        assert (row.ids[row.keep + 1] == row.labels).all()
-
-
-def test_an_epoch_is_a_shuffle_that_only_the_seed_decides(lines: LineTokenizer) -> None:
-    windows: list[Any] = list(range(100))
-    assert shuffled(windows, 0, 1) == shuffled(windows, 0, 1) != shuffled(windows, 1, 1)
-    assert sorted(shuffled(windows, 0, 1)) == windows  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training: exact on resume, packed rows that do not see each other, checkpoints that are whole or not there."""
+"""Training: exact on resume, the best checkpoint kept, checkpoints that are whole or not there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -20,13 +19,11 @@ from tests.conftest import SMALL, do
 from ventriloquist.faults import Exit, NoInput, Stopped, UsageFault
 from ventriloquist.locks import is_locked
 from ventriloquist.model import checkpoint, tiny
-from ventriloquist.model.tokens import LineTokenizer, Row, TokenWindow, pack
-from ventriloquist.model.train import collate, target_logits
 from ventriloquist.runs import list_runs, read_events
 from ventriloquist.windows.file import read_windows
 from ventriloquist.workspace import Workspace
 
-QUICK = {**SMALL, "max_steps": 10, "save_steps": 2, "validate_steps": 100, "name": "run"}
+QUICK = {**SMALL, "max_steps": 10, "save_steps": 2, "validate_steps": 4, "validation_windows": 6, "name": "run"}
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +47,24 @@ def clone(workspace: Workspace, into: Path) -> Workspace:
     return Workspace(into / "w")
 
 
-def same_weights(one: Path, other: Path) -> bool:
-    a, b = (load_file(folder / "model.safetensors") for folder in (one, other))
+def same_training(one: Path, other: Path) -> bool:
+    """Whether two finished trainings have the same weights, optimizer and loss log, bit for bit."""
+    progress = [(folder / "progress.json").read_bytes() for folder in (one, other)]
+    return (
+        progress[0] == progress[1]
+        and same_tensors(one / "model.safetensors", other / "model.safetensors")
+        and same_tensors(last_of(one) / "model.safetensors", last_of(other) / "model.safetensors")
+        and same_tensors(last_of(one) / "optimizer.safetensors", last_of(other) / "optimizer.safetensors")
+    )
+
+
+def last_of(final: Path) -> Path:
+    (last,) = final.parent.glob("checkpoint-*")
+    return last
+
+
+def same_tensors(one: Path, other: Path) -> bool:
+    a, b = load_file(one), load_file(other)
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
@@ -63,42 +76,6 @@ def losses(workspace: Workspace) -> dict[int, float]:
             if event["kind"] == "metric" and "loss" in event["values"]:
                 found[event["step"]] = event["values"]["loss"]
     return found
-
-
-def test_packed_rows_equal_separate_ones(cut: Workspace) -> None:
-    texts = [(w.text, w.targets) for w in read_windows(cut, "train")][:3]
-    lines = LineTokenizer(tiny.build_tokenizer([text for text, _ in texts], 600))
-    windows = [lines.window(text, targets, 10_000) for text, targets in texts]
-    held = [window for window in windows if window is not None]
-    model = tiny.build_model(len(lines.tokenizer), 64, 2, 1).eval()
-    with torch.no_grad():
-        (packed,) = (target_logits(model, collate([row])) for row in pack(held, 10**6))
-        separate = torch.cat([target_logits(model, collate([row])) for row in pack(held, 1)])
-    assert packed.shape == separate.shape
-    assert (packed - separate).abs().max() < 1e-5
-
-
-def test_loss_at_targets_equals_loss_over_all_labels() -> None:
-    model = tiny.build_model(400, 64, 2, 1).eval()
-    ids = np.random.default_rng(1).integers(0, 400, 90, dtype=np.int32)
-    window = TokenWindow(ids, np.arange(90) % 3 == 0)
-    (row,) = pack([window], 100)
-    full = torch.from_numpy(np.where(window.target, ids, -100)).long()[None]
-    with torch.no_grad():
-        ours = torch.nn.functional.cross_entropy(
-            target_logits(model, collate([row])), torch.from_numpy(row.labels).long()
-        )
-        theirs = model(input_ids=torch.from_numpy(ids).long()[None], labels=full).loss
-    assert abs(float(ours - theirs)) < 1e-6
-
-
-def test_a_row_without_targets_cannot_come_from_windows(cut: Workspace) -> None:
-    window = next(read_windows(cut, "train"))
-    lines = LineTokenizer(tiny.build_tokenizer([window.text], 600))
-    rows: list[Row] = [
-        row for limit in (40, 80, 160) if (w := lines.window(window.text, 3, limit)) for row in pack([w], 10)
-    ]
-    assert all(len(row.labels) for row in rows)
 
 
 def test_stopped_and_resumed_training_equals_an_unbroken_one(cut: Workspace, unbroken: Path, tmp_path: Path) -> None:
@@ -113,7 +90,7 @@ def test_stopped_and_resumed_training_equals_an_unbroken_one(cut: Workspace, unb
     newest, _ = checkpoint.newest_sound(workspace.checkpoints / "run")
     assert newest is not None
     do("train", workspace, resume=True, **QUICK)
-    assert same_weights(workspace.checkpoints / "run" / "final", unbroken)
+    assert same_training(workspace.checkpoints / "run" / "final", unbroken)
     assert losses(workspace) == losses(Workspace(unbroken.parents[2]))
 
 
@@ -126,7 +103,7 @@ def test_killed_training_started_again_equals_an_unbroken_one(cut: Workspace, un
         struck += kill_at_step(workspace, child, at_step)
     assert struck >= 2, "most kills must hit a training in its middle"
     assert subprocess.run(train_command(workspace), capture_output=True, check=False).returncode == Exit.DONE
-    assert same_weights(workspace.checkpoints / "run" / "final", unbroken)
+    assert same_training(workspace.checkpoints / "run" / "final", unbroken)
     assert [run.alive for run in list_runs(workspace)].count(True) == 0
 
 
@@ -199,12 +176,12 @@ def test_a_damaged_checkpoint_is_set_aside_and_an_older_one_continued(
     folder = workspace.checkpoints / "run"
     steps = sorted(path.name for path in folder.glob("checkpoint-*"))
     assert len(steps) == 2
-    (folder / steps[-1] / "training_state.json").write_text("{}")
+    (folder / steps[-1] / "progress.json").write_text("{}")
     do("train", workspace, **QUICK)
     notes = [e["text"] for e in read_events(list_runs(workspace)[-1].folder) if e["kind"] == "note"]
     assert any(f"{steps[-1]} is damaged" in note for note in notes)
     assert (folder / f"damaged-{steps[-1]}").is_dir()
-    assert same_weights(folder / "final", unbroken)
+    assert same_training(folder / "final", unbroken)
 
 
 def test_changed_windows_are_refused(cut: Workspace, tmp_path: Path) -> None:

@@ -76,9 +76,11 @@ def training(steps: int, total: int) -> list[dict[str, Any]]:
     ]
     for step in range(steps):
         loss = 2.0 + 4.0 / (1 + step / 5)
-        events.append({"kind": "metric", "step": step, "values": {"loss": loss, "learning_rate": 3e-3}})
+        values = {"loss": loss, "learning_rate": 3e-3, "tokens_per_second": 12345.6, "gradient_norm": 0.42}
+        events.append({"kind": "metric", "step": step, "values": values})
         if step % 10 == 0:
-            events.append({"kind": "metric", "step": step, "values": {"validation_text_loss": loss + 0.4}})
+            held_out = {"validation_text_loss": loss + 2.0, "validation_loss": loss + 0.4}
+            events.append({"kind": "metric", "step": step, "values": held_out})
         events.append({"kind": "progress", "done": step + 1, "total": total, "unit": "steps"})
     return events
 

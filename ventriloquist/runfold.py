@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,10 +10,17 @@ from typing import Any
 
 from ventriloquist.runs import Event, RunInfo, read_events
 
+HELD_OUT = {"validation_text_loss": "held-out text", "validation_loss": "held-out"}
+"""Losses on held-out messages, with their names: of the texts alone, by which the best checkpoint is chosen, and of
+whole lines, as the loss of training is."""
+
 
 @dataclass(slots=True)
 class RunState:
-    """Where a run stands. Times are seconds since 1970, `rate` is units a second in this phase."""
+    """Where a run stands. Times are seconds since 1970, `rate` is units a second in this phase.
+
+    `newest` holds each metric's latest (step, value), `lowest` its lowest finite one and the first step that had it.
+    """
 
     phase: str = ""
     done: int = 0
@@ -24,6 +32,8 @@ class RunState:
     progress_started: float = 0.0
     progress_first: int = 0
     metrics: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    newest: dict[str, tuple[int, float]] = field(default_factory=dict)
+    lowest: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     end: str | None = None
     exit: int | None = None
@@ -51,9 +61,14 @@ class RunState:
     def seconds(self) -> float:
         return max(self.latest - self.started, 0.0)
 
-    def values(self, name: str) -> list[float]:
-        """One metric over the steps."""
-        return [values[name] for _, values in self.metrics if name in values]
+    @property
+    def held_out(self) -> str | None:
+        """The first of the held-out losses that this run reports."""
+        return next((name for name in HELD_OUT if name in self.newest), None)
+
+    def points(self, name: str) -> list[tuple[int, float]]:
+        """One metric over the steps: (step, value)."""
+        return [(step, values[name]) for step, values in self.metrics if name in values]
 
     def add(self, event: Event) -> None:
         """Fold one more event in; unknown kinds and fields are let pass, so that newer runs can be read."""
@@ -68,12 +83,24 @@ class RunState:
                     self.progress_started, self.progress_first = self.latest, event["done"]
                 self.done, self.total, self.unit = event["done"], event["total"], event["unit"]
             case "metric":
-                self.metrics.append((event["step"], event["values"]))
+                self._add_metric(event["step"], event["values"])
             case "note":
                 self.notes.append((event["level"], event["text"]))
             case "end":
                 self.end, self.error = event["status"], event["error"]
                 self.exit, self.makes = event.get("exit"), event["makes"]
+
+    def _add_metric(self, step: int, given: dict[str, Any]) -> None:
+        values = {str(name): float(value) for name, value in given.items() if _is_number(value)}
+        self.metrics.append((step, values))
+        for name, value in values.items():
+            self.newest[name] = step, value
+            if math.isfinite(value) and value < self.lowest.get(name, (0, math.inf))[1]:
+                self.lowest[name] = step, value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def _seconds(event: Event) -> float:

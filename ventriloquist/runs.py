@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,7 +29,8 @@ from ventriloquist import __version__
 from ventriloquist.faults import Exit, Fault, Stopped, UsageFault, from_os_error, unforeseen
 from ventriloquist.files import write_whole
 from ventriloquist.locks import hold, holder_of, is_locked
-from ventriloquist.runevents import TAIL_BYTES, Event, read_events, tail
+from ventriloquist.runevents import TAIL_BYTES, Event, now, read_events, tail
+from ventriloquist.runwriting import Run, SilentRun
 from ventriloquist.workspace import Workspace
 
 __all__ = [
@@ -37,86 +38,15 @@ __all__ = [
     "start", "stop", "tail",
 ]  # fmt: skip
 
-PROGRESS_SECONDS = 0.2
 RUN_VARIABLE = "VENTRILOQUIST_RUN"
 WATCHING = "watch"
 """The phase of a run that does nothing but wait for more to do, and holds nobody up."""
 RESUMES_VARIABLE = "VENTRILOQUIST_RESUMES"
 
 
-class Run:
-    """The writing end of a run: what a stage gets to report to."""
-
-    def __init__(self, folder: Path, stage: str, paint: Callable[[Event], None] | None = None) -> None:
-        self.folder = folder
-        self.id = folder.name
-        self.stage = stage
-        self.stopping = False
-        self._paint = paint
-        self._events = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._progress_due = 0.0
-        self._pending: Event | None = None
-        self._torn = False
-
-    def phase(self, name: str) -> None:
-        """A new part of the work begins."""
-        self._flush_progress()
-        self._progress_due = 0.0
-        self._emit({"kind": "phase", "name": name})
-        self.check()
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        """How far the phase is; written a few times a second at most. Raises Stopped if a stop was asked for."""
-        event: Event = {"kind": "progress", "done": done, "total": total, "unit": unit}
-        now = time.monotonic()
-        if now >= self._progress_due or done == total:
-            self._pending = None
-            self._progress_due = now + PROGRESS_SECONDS
-            self._emit(event)
-        else:
-            self._pending = event
-        self.check()
-
-    def metric(self, step: int, **values: float) -> None:
-        """Numbers of one step, such as the loss."""
-        self._emit({"kind": "metric", "step": step, "values": values})
-
-    def note(self, text: str, level: str = "info") -> None:
-        """A sentence for the person who watches; `level` is info, warning or error. Never message text."""
-        self._emit({"kind": "note", "level": level, "text": text})
-
-    def check(self) -> None:
-        """Raise Stopped if a stop was asked for."""
-        if self.stopping:
-            raise Stopped("Stopped; what was finished is kept. Start it again to go on.")
-
-    def end(self, status: str, exit_code: int, error: str | None, makes: Mapping[str, Any]) -> None:
-        """Write the last event."""
-        self._flush_progress()
-        self._emit({"kind": "end", "status": status, "exit": exit_code, "error": error, "makes": dict(makes)})
-        os.fsync(self._events)
-
-    def close(self) -> None:
-        os.close(self._events)
-
-    def _flush_progress(self) -> None:
-        if self._pending is not None:
-            event, self._pending = self._pending, None
-            self._emit(event)
-
-    def _emit(self, event: Event) -> None:
-        event = {"t": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}
-        self._write(json.dumps(event, ensure_ascii=True).encode() + b"\n")
-        if self._paint:
-            self._paint(event)
-
-    def _write(self, line: bytes) -> None:
-        """Append a line; one that a full disk cut short is ended before the next, so that only it is lost."""
-        rest = b"\n" + line if self._torn else line
-        while rest:
-            written = os.write(self._events, rest)
-            self._torn, rest = True, rest[written:]
-        self._torn = False
+def is_first_process() -> bool:
+    """False in all but one of the processes that a launcher (`accelerate launch`, `torchrun`) started together."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +81,10 @@ def perform(
     A run whose settings say `shares_workspace` takes the workspace's lock itself, when it changes something.
     """
     workspace.prepare()
+    if not is_first_process():
+        silent = SilentRun(workspace, stage)
+        with _signals(silent):
+            return function(settings, workspace, silent)
     try:
         with (
             contextlib.nullcontext() if getattr(settings, "shares_workspace", False) else hold(workspace.lock, stage),
@@ -250,7 +184,7 @@ def _describe(folder: Path, stage: str, settings: Any, argv: Sequence[str]) -> N
         "settings": settings.public() if hasattr(settings, "public") else {},
         "version": __version__,
         "host": platform.node(),
-        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "started": now(),
         "resumes": os.environ.pop(RESUMES_VARIABLE, None),
     }
     try:
@@ -389,4 +323,5 @@ def resume(workspace: Workspace, run: RunInfo) -> str:
     """Start the same command again, detached; every stage goes on from what stands."""
     if run.alive:
         raise UsageFault(f"{run.id} is still running; watch it with: ventriloquist runs watch {run.id}.")
-    return start(workspace, run.stage, run.argv, resumes=run.id)
+    argv = [word for word in run.argv if word != "--fresh"]  # what it had begun anew is what it goes on with
+    return start(workspace, run.stage, argv, resumes=run.id)

@@ -51,6 +51,11 @@ class Workspace:
         return self.data / "training_windows.json"
 
     @property
+    def tokens(self) -> Path:
+        """Training windows as token ids, by what they were made from."""
+        return self.data / "tokens"
+
+    @property
     def evaluations(self) -> Path:
         return self.data / "evaluations"
 
@@ -66,6 +71,16 @@ class Workspace:
     @property
     def runs(self) -> Path:
         return self.data / "runs"
+
+    @property
+    def bases(self) -> Path:
+        """Which commit of each base this workspace fetched (see `model.hub`)."""
+        return self.data / "bases.json"
+
+    @property
+    def bases_lock(self) -> Path:
+        """Held while a base is fetched: other stages may work meanwhile, another fetch may not."""
+        return self.data / "bases.lock"
 
     @property
     def lock(self) -> Path:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ventriloquist.records import MICROSECONDS
-from ventriloquist.text import clean_name, is_blank
+from ventriloquist.text import clean_name
 from ventriloquist.windows.lines import DELTAS, Line, reply_quote, split_lines
-from ventriloquist.windows.render import Entry, render
+from ventriloquist.windows.render import Entry, lines_in, render
 
 RECENT_REPLIES = 12
 _SECONDS_OF = dict(zip(DELTAS, (20, 150, 1800, 6 * 3600, 18 * 3600, 36 * 3600), strict=True))
@@ -61,7 +61,7 @@ class Conversation:
     def say(self, text: str, name: str | None = None) -> list[Entry]:
         """Add a message by `name` (me by default), a line of text each as an entry of its own."""
         now = self._time()
-        said = [Entry(name or self.me, now, "text", line) for line in text.split("\n") if not is_blank(line)]
+        said = [Entry(name or self.me, now, "text", line) for line in lines_in(text)]
         self._append(said)
         return said
 

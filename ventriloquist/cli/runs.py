@@ -12,12 +12,14 @@ from ventriloquist import runs
 from ventriloquist.cli.paint import duration, painting, progress_words
 from ventriloquist.faults import Exit, Fault
 from ventriloquist.locks import is_locked
-from ventriloquist.runevents import is_event
+from ventriloquist.runevents import is_event, is_exchange, latest_exchanges, tail_exchanges
 from ventriloquist.runfold import RunState, read_state, status_of
 from ventriloquist.text import one_line
 from ventriloquist.workspace import Workspace
 
 WATCH_SECONDS = 0.25
+EXCHANGE_BYTES = 8192
+"""How much of the exchanges before is shown to whoever begins to watch."""
 
 
 def command(name: str) -> click.Command:
@@ -65,7 +67,7 @@ def _words(state: RunState) -> str:
         return state.error
     if state.end:
         return f"{duration(state.seconds)}"
-    return ", ".join(filter(None, (state.phase, progress_words(state))))
+    return ", ".join(filter(None, (state.phase, *progress_words(state)[:4])))
 
 
 @group.command(help="Follow a run until it ends; Ctrl-C stops watching, not the run.")
@@ -74,7 +76,7 @@ def _words(state: RunState) -> str:
 @click.pass_obj
 def watch(workspace: Workspace, run_id: str, as_json: bool) -> None:
     run = runs.find_run(workspace, run_id)
-    state, offset = RunState(), 0
+    state, offset, said = RunState(), 0, latest_exchanges(run.folder, EXCHANGE_BYTES)
     with painting(run.stage, as_json=as_json) as paint:
         while not state.end:
             alive = is_locked(run.folder / "lock")
@@ -82,6 +84,9 @@ def watch(workspace: Workspace, run_id: str, as_json: bool) -> None:
             for event in filter(is_event, events):
                 state.add(event)
                 paint(event)
+            exchanges, said = tail_exchanges(run.folder, said)
+            for each in filter(is_exchange, exchanges):
+                paint({**each, "kind": "exchange"})
             if after == offset:
                 if not alive:
                     break

@@ -113,7 +113,7 @@ def _absolute(option: str, value: Any) -> Any:
     """
     if isinstance(value, Path):
         return _from_home(value).absolute()
-    if (option == "base" and value != "tiny") or (option == "checkpoint" and os.sep in value):
+    if (option == "base" and value != "tiny") or (option in ("checkpoint", "continue_from") and os.sep in value):
         folder = _from_home(Path(value))
         if any((folder / name).exists() for name in ("config.json", "ventriloquist.json", "final")):
             return str(folder.absolute())

@@ -5,34 +5,38 @@ Everything is loaded from this machine (`local_files_only`), from safetensors, w
 
 from __future__ import annotations
 
-import hashlib
-import json
+import importlib.util
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from ventriloquist.faults import Fault, NoInput, UsageFault
-from ventriloquist.model import tiny
+from ventriloquist.faults import NoInput, UsageFault
+from ventriloquist.model import hub, tiny
+from ventriloquist.model.needs import Shape
 
 DEFAULT_MAX_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A loaded base. `described` goes into the checkpoint; `max_tokens` bounds a window."""
+    """A base whose weights are not loaded yet: `load` does that.
 
-    model: Any
+    `described` goes into the checkpoint; `max_tokens` bounds a window; `shape` is what memory is reckoned from.
+    """
+
     tokenizer: Any
     described: dict[str, Any]
     max_tokens: int
+    shape: Shape
+    load: Callable[[torch.device, torch.dtype, int], Any]
+    """(device, dtype, bits): the model there. With 8 or 4 bits its linear layers are rounded to so many."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -50,73 +54,97 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count or os.cpu_count() or 1)
 
 
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """Half precision where the device computes faster in it: bf16 on CUDA that has it, fp16 on Apple's GPU."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float16 if device.type == "mps" else torch.float32
+def choose_dtype(device: torch.device, wanted: str = "auto") -> torch.dtype:
+    """What weights are held and multiplied in: bf16 on a GPU that has it, else float32, unless `wanted` says so."""
+    if wanted != "auto":
+        return torch.bfloat16 if wanted == "bf16" else torch.float32
+    halves = device.type == "mps" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.bfloat16 if halves else torch.float32
 
 
-def build_tiny(lines: list[str], vocabulary: int, hidden: int, layers: int, seed: int) -> Base:
+def new_tiny(lines: list[str], vocabulary: int, hidden: int, layers: int, seed: int) -> Base:
     """The embedded base, its tokenizer learnt from `lines`."""
     tokenizer = tiny.build_tokenizer(lines, vocabulary)
     recipe = {"hidden": hidden, "layers": layers, "seed": seed}
     described = {"kind": "tiny", "hash": tiny.fingerprint(tokenizer, **recipe), **recipe}
-    model = tiny.build_model(len(tokenizer), hidden, layers, seed)
-    return Base(model, tokenizer, described, tiny.MAX_POSITIONS)
+
+    def load(device: torch.device, dtype: torch.dtype, bits: int) -> Any:
+        return tiny.build_model(len(tokenizer), hidden, layers, seed).to(device)
+
+    shape = Shape.of(tiny.config(len(tokenizer), hidden, layers).to_dict())
+    return Base(tokenizer, described, tiny.MAX_POSITIONS, shape, load)
 
 
-def load_base(name: str, device: torch.device, dtype: torch.dtype) -> Base:
-    """A base from a local folder or, by its id, from the Hugging Face cache of this machine."""
-    folder = _folder_of(name)
-    refuse_code(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        ).to(device)
-    except (OSError, ValueError) as error:
-        raise NoInput(f"The base in {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
-    limit = getattr(model.config, "max_position_embeddings", None) or DEFAULT_MAX_TOKENS
-    described = {"kind": "hf", "id": name, "hash": fingerprint(folder)}
-    return Base(model, tokenizer, described, min(limit, DEFAULT_MAX_TOKENS))
+def trained_tiny(folder: Path, described: dict[str, Any]) -> Base:
+    """The tiny base as a checkpoint holds it, trained; always float32."""
+    hub.refuse_code(folder)
+
+    def load(device: torch.device, dtype: torch.dtype, bits: int) -> Any:
+        return _from_folder(folder, dtype=torch.float32).to(device)
+
+    shape = Shape.of(hub.read_config(folder))
+    return Base(open_tokenizer(folder), described, tiny.MAX_POSITIONS, shape, load)
 
 
-def _folder_of(name: str) -> Path:
-    path = Path(name).expanduser()
-    if (path / "config.json").is_file():
-        return path.resolve()
-    if path.is_dir():
-        raise NoInput(f"{path} holds no model: there is no config.json in it.")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+def find_base(name: str, revision: str | None = None) -> Base:
+    """A base from a local folder or, by its id, from the Hugging Face cache of this machine.
 
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
-        raise NoInput(
-            f"The base {name} is not on this machine. Give --base a folder that holds it, use --base tiny, "
-            f"or download it first: hf download {name}"
-        ) from None
+    `revision` is a commit (see `hub.pinned`; default: what `main` was when it was fetched).
+    """
+    folder = hub.base_folder(name, revision)
+    hub.refuse_code(folder)
+    config = hub.read_config(folder)
+    described = {"kind": "hf", "id": name, "hash": hub.fingerprint(folder)}
+    if hub.is_commit(folder.name):
+        described["revision"] = folder.name
 
+    def load(device: torch.device, dtype: torch.dtype, bits: int) -> Any:
+        try:
+            model = _from_folder(folder, dtype=dtype, **(_quantised(bits, device, dtype) if bits else {}))
+        except (OSError, ValueError) as error:
+            raise NoInput(f"The base in {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
+        if "revision" in described:
+            model.name_or_path = model.config.name_or_path = name  # stands in the adapter's config: no folder of ours
+        return _trainable(model) if bits else model.to(device)
 
-def refuse_code(folder: Path) -> None:
-    """Refuse a model folder that wants to run code of its own, or that holds only pickled weights."""
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError):
-        raise NoInput(f"{folder / 'config.json'} cannot be read.") from None
-    if "auto_map" in config:
-        raise Fault(f"The model in {folder} wants to run code of its own; Ventriloquist never does that.")
-    if not list(folder.glob("*.safetensors")):
-        raise Fault(f"The model in {folder} has no safetensors weights; other formats can hold code and are refused.")
+    size = sum((folder / weights).stat().st_size for weights in hub.weight_files(folder))
+    limit = min(int(config.get("max_position_embeddings") or DEFAULT_MAX_TOKENS), DEFAULT_MAX_TOKENS)
+    return Base(open_tokenizer(folder), described, limit, Shape.of(config, size), load)
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 over config, tokenizer, and each weight file's name, size and first MiB (its header and more)."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(1 << 20))
-    return digest.hexdigest()
+def open_tokenizer(folder: Path) -> Any:
+    """The tokenizer that lies in a folder."""
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _from_folder(folder: Path, **given: Any) -> Any:
+    return AutoModelForCausalLM.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, **given
+    )
+
+
+def _quantised(bits: int, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageFault(
+            "--load-in-8bit and --load-in-4bit need bitsandbytes. "
+            "Install it with: pip install 'ventriloquist[quantized]'"
+        )
+    if bits == 8:
+        chosen = BitsAndBytesConfig(load_in_8bit=True)
+    else:
+        chosen = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return {"quantization_config": chosen, "device_map": {"": device}}
+
+
+def _trainable(model: Any) -> Any:
+    """Keep 4-bit weights on a CPU as they were loaded: bitsandbytes would pack them for inference at the first
+    validation, and no gradient goes through packed ones."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model

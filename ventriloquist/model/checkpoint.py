@@ -21,8 +21,11 @@ from ventriloquist.workspace import Workspace
 MANIFEST = "MANIFEST.json"
 DESCRIPTION = "ventriloquist.json"
 FINAL = "final"
+BEST = "best"
 STAGING = ".staging"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_LOADED = (".json", ".jinja", ".model", ".safetensors", *_PICKLES)
+"""What a model or a tokenizer may be read from; no other file changes what a checkpoint does."""
 _STEP = re.compile(r"checkpoint-(\d+)")
 
 
@@ -55,6 +58,14 @@ class Description:
             return cls(**{name: fields[name] for name in cls.__slots__ if name in fields})
         except (OSError, ValueError, TypeError) as error:
             raise NoInput(f"{folder} is no checkpoint of Ventriloquist: its {DESCRIPTION} cannot be read.") from error
+
+
+def new_staging(folder: Path) -> Path:
+    """An empty folder to write a checkpoint into before it is sealed."""
+    staging = folder / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700)
+    return staging
 
 
 def seal(staging: Path, final: Path) -> None:
@@ -93,6 +104,12 @@ def damage(folder: Path) -> str | None:
                 return f"{name} has {path.stat().st_size} of {facts['size']} bytes"
             if sha256(path) != facts["sha256"]:
                 return f"{name} has changed"
+        if DESCRIPTION not in files:
+            return f"{MANIFEST} does not name {DESCRIPTION}"
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if name not in files and name != MANIFEST and path.suffix in _LOADED and not path.name.startswith("."):
+                return f"{name} does not belong to it"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f"{MANIFEST} cannot be read"
     return None
@@ -105,11 +122,16 @@ def newest_sound(folder: Path) -> tuple[Path | None, list[str]]:
         problem = damage(path)
         if problem is None:
             return path, warnings
-        aside = path.with_name(f"damaged-{path.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        warnings.append(f"{path.name} is damaged ({problem}) and was set aside as {aside.name}.")
+        warnings.append(set_aside(path, problem))
     return None, warnings
+
+
+def set_aside(path: Path, problem: str) -> str:
+    """Take a damaged checkpoint out of the way; returns the sentence that says so."""
+    aside = path.with_name(f"damaged-{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    return f"{path.name} is damaged ({problem}) and was set aside as {aside.name}."
 
 
 def _steps(folder: Path) -> list[tuple[int, Path]]:

@@ -1,182 +1,161 @@
-"""From settings and windows to a trained model: the base, the plan of rows, and the fit."""
+"""From settings and windows to a trained model: the base, the windows as tokens, the fit, and what it leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from peft import LoraConfig, get_peft_model
 
-from ventriloquist.faults import NoInput
-from ventriloquist.model import train
-from ventriloquist.model.base import Base, build_tiny, choose_device, choose_dtype, load_base, use_threads
-from ventriloquist.model.checkpoint import Description
-from ventriloquist.model.score import Scorer, score_windows
-from ventriloquist.model.tokens import LineTokenizer, Row, TokenWindow, pack, shuffled
+from ventriloquist.faults import UsageFault
+from ventriloquist.model import parallel
+from ventriloquist.model.adapt import add_adapter, build_optimizer, continue_adapter, share_inputs
+from ventriloquist.model.base import Base, choose_device, choose_dtype, find_base, new_tiny, trained_tiny, use_threads
+from ventriloquist.model.best import find_best, leave_final
+from ventriloquist.model.checkpoint import FINAL, Description
+from ventriloquist.model.parallel import World
+from ventriloquist.model.schedule import Schedule
+from ventriloquist.model.sinks import open_sink
+from ventriloquist.model.state import Progress
+from ventriloquist.model.tokenised import Tokenised
+from ventriloquist.model.train import Training
+from ventriloquist.model.validate import hold_out, validate
+from ventriloquist.model.voices import Voices
 from ventriloquist.runs import Run
 from ventriloquist.settings import TrainSettings
-from ventriloquist.windows.lines import split_lines
 
 TOKENIZER_LINES = 200_000
-GPU_ROW_TOKENS = 8192
-KNOWN_LINES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """A base ready to learn: `model` with its adapter, if any."""
+    """A base ready to learn: `model` with its adapter, if any; `autocast` is what it computes in, if not float32."""
 
     base: Base
     model: Any
     device: torch.device
+    autocast: torch.dtype | None
+    world: World
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Every row of the training in its order, and how many optimizer steps they make."""
-
-    rows: list[Row]
-    steps: int
-    tokens: int
-    targets: int
-    summary: str
-
-
-def prepare(settings: TrainSettings, is_tiny: bool, lines: Sequence[str]) -> Learner:
-    """Load or build the base, and put a LoRA adapter on it unless it is trained whole."""
+def open_base(
+    settings: TrainSettings, lines: Callable[[], Sequence[str]], revision: str | None, continue_from: Path | None
+) -> Base:
+    """The base that the settings name, its weights not loaded yet; the tiny one is built from `lines()`."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     use_threads(settings.threads)
+    before = Description.read(continue_from) if continue_from else None
+    if settings.is_tiny and continue_from and before:
+        if before.base["kind"] != "tiny":
+            raise UsageFault(f"The checkpoint {continue_from} was trained on another base than tiny: --base names it.")
+        return trained_tiny(continue_from, before.base)
+    if settings.is_tiny:
+        given = lines()
+        few = list(given[:: max(len(given) // TOKENIZER_LINES, 1)])
+        return new_tiny(few, settings.tiny_vocab, settings.tiny_hidden, settings.tiny_layers, settings.seed)
+    base = find_base(settings.base, revision)
+    if before and before.base.get("hash") != base.described["hash"]:
+        raise UsageFault(f"The checkpoint {continue_from} was trained on another base than {settings.base}.")
+    return base
+
+
+def prepare(
+    base: Base,
+    settings: TrainSettings,
+    *,
+    continue_from: Path | None = None,
+    checkpointing: bool = False,
+    world: World | None = None,
+) -> Learner:
+    """Load the base's weights, and put a LoRA adapter on it unless it is trained whole."""
+    world = world or World()
     device = choose_device(settings.device)
+    dtype = choose_dtype(device, settings.precision)
     transformers.set_seed(settings.seed)
-    if is_tiny:
-        step = max(len(lines) // TOKENIZER_LINES, 1)
-        base = build_tiny(
-            list(lines[::step]), settings.tiny_vocab, settings.tiny_hidden, settings.tiny_layers, settings.seed
-        )
-        model = base.model.to(device)
+    model = base.load(device, dtype, settings.bits)
+    if settings.is_tiny:
         weights = sum(parameter.numel() for parameter in model.parameters())
         summary = f"The tiny base: {weights / 1e6:.1f} million weights, {len(base.tokenizer)} tokens, on {device.type}."
     else:
-        base = load_base(settings.base, device, choose_dtype(device))
-        model = get_peft_model(base.model, _lora(settings))
+        model = continue_adapter(model, continue_from, settings) if continue_from else add_adapter(model, settings)
         learnt, weights = model.get_nb_trainable_parameters()
+        if dtype is torch.bfloat16:
+            share_inputs(model)
+        adapter = model.active_peft_config
         summary = (
-            f"LoRA of rank {settings.lora_r}: {learnt / 1e6:.1f} of {weights / 1e6:.0f} million weights learn, "
-            f"on {device.type}."
+            f"LoRA of rank {adapter.r}, alpha {adapter.lora_alpha}: {learnt / 1e6:.1f} of {weights / 1e6:.0f} million "
+            f"weights learn, on {device.type}."
         )
-    return Learner(base, model, device, summary)
+    if checkpointing:
+        model.activation_checkpointing_enable()
+    parallel.shard(model, world)
+    return Learner(base, model, device, dtype if dtype is torch.bfloat16 else None, world, summary)
 
 
-def _lora(settings: TrainSettings) -> LoraConfig:
-    return LoraConfig(
-        r=settings.lora_r,
-        lora_alpha=settings.lora_alpha or 2 * settings.lora_r,
-        lora_dropout=settings.lora_dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-
-
-def plan(
-    learner: Learner, windows: Sequence[tuple[str, int]], settings: TrainSettings, *, epochs: float, run: Run
-) -> Plan:
-    """Tokenise every line once and lay out the rows of all epochs; raises NoInput if no window fits the model."""
-    tokenised = tokenise(LineTokenizer(learner.base.tokenizer), windows, learner.base.max_tokens, run)
-    if not tokenised:
-        raise NoInput("No training window fits into the model. Run preprocess with a smaller --size.")
-    lengths = sorted(len(window.ids) for window in tokenised)
-    usual = lengths[len(lengths) * 9 // 10]
-    limit = settings.tokens_per_row or (GPU_ROW_TOKENS if learner.device.type == "cuda" else usual)
-    rows: list[Row] = []
-    whole, part = int(epochs), epochs - int(epochs)
-    for epoch in range(whole + (part > 0)):
-        order = shuffled(tokenised, epoch, settings.seed)
-        rows += pack(order if epoch < whole else order[: max(round(len(order) * part), 1)], limit)
-    steps = max(len(rows) // settings.rows_per_step, 1)
-    if settings.max_steps:
-        steps = min(steps, settings.max_steps)
-    tokens = sum(len(row.ids) for row in rows[: steps * settings.rows_per_step])
-    targets = sum(len(row.labels) for row in rows[: steps * settings.rows_per_step])
-    summary = f"{len(tokenised):,} windows, {steps:,} steps, {tokens / 1e6:.2f} million tokens."
-    return Plan(rows, steps, tokens, targets, summary)
-
-
-def tokenise(lines: LineTokenizer, windows: Sequence[tuple[str, int]], max_tokens: int, run: Run) -> list[TokenWindow]:
-    """The windows as ids. Lines that several windows share are tokenised once."""
-    result = []
-    known: dict[str, list[int]] = {}
-    for number, (text, targets) in enumerate(windows, 1):
-        parts = split_lines(text)
-        new = [part for part in dict.fromkeys(parts) if part not in known]
-        known.update(zip(new, lines.encode_lines(new), strict=True))
-        window = lines.assemble(parts, [known[part] for part in parts], targets, max_tokens)
-        if window is not None:
-            result.append(window)
-        if len(known) > KNOWN_LINES:
-            known.clear()
-        run.progress(number, len(windows), "windows")
-    return result
-
-
-def fit(
+def training_of(
     learner: Learner,
-    plan: Plan,
-    held_out: Sequence[str],
+    data: Tokenised,
+    schedule: Schedule,
     settings: TrainSettings,
     *,
     out: Path,
     run: Run,
-    learning_rate: float,
-    resume_from: Path | None,
     facts: dict[str, Any],
-) -> dict[str, float]:
-    """Train, save `out/final`, and return the last validation's figures."""
-    save_steps = settings.save_steps or max(plan.steps // 10, 1)
-    tokenizer = learner.base.tokenizer
+) -> Training:
+    """The training that these settings mean, at its beginning."""
 
-    def validate() -> dict[str, float]:
-        if not held_out:
-            return {}
-        learner.model.eval()
-        scorer = Scorer(learner.model, tokenizer, learner.device, learner.base.max_tokens)
-        score = score_windows(scorer, held_out)
-        learner.model.train()
-        return {"validation_text_loss": score.mean("text"), "validation_loss": score.summary()["all"]}
-
-    def describe(step: int, metrics: dict[str, float] | None = None) -> Description:
+    def describe(step: int, metrics: dict[str, float]) -> Description:
         return Description(
             base=learner.base.described,
             max_tokens=learner.base.max_tokens,
             step=step,
-            steps=plan.steps,
-            metrics=metrics or {},
+            steps=len(schedule.steps),
+            metrics=metrics,
             **facts,
         )
 
-    train.fit(
-        learner.model,
-        tokenizer,
-        plan.rows,
-        out=out,
-        run=run,
-        device=learner.device,
-        rows_per_step=settings.rows_per_step,
-        learning_rate=learning_rate,
-        max_steps=plan.steps,
-        save_steps=save_steps,
-        validate_steps=settings.validate_steps or save_steps,
-        seed=settings.seed,
-        describe=describe,
-        validate=validate,
-        resume_from=resume_from,
-    )
+    optimizer = build_optimizer(learner.model, settings)
+    return Training(
+        learner.model, learner.base.tokenizer, optimizer, data, schedule, settings.seed, learner.device, out, run,
+        describe, autocast=learner.autocast, world=learner.world,
+    )  # fmt: skip
+
+
+def fit(
+    training: Training, learner: Learner, held_out: Sequence[str], settings: TrainSettings, resume_from: Path | None
+) -> dict[str, Any]:
+    """Train, leave the best checkpoint as `out/final`, and return its validation's figures."""
+    tokenizer, device, limit = learner.base.tokenizer, learner.device, learner.base.max_tokens
+    out, run, world = training.out, training.run, learner.world
+    if held := hold_out(tokenizer, held_out, limit):
+        tokens = training.schedule.batch_tokens
+        training.validate = lambda loss: validate(loss, held, tokens, device)
+        if settings.voices and world.size == 1:
+            voices = Voices(learner.model, tokenizer, device, limit, held_out, settings.seed)
+            training.speak = voices.speak_to(run)
+    if parallel.agree(resume_from is not None, world):
+        training.resume(resume_from)
+    told = settings.report_to if world.first else "none"
+    numbers = {**settings.of_the_model(), "base": Path(settings.base).name, "continue_from": ""}
+    with open_sink(told, out.name, numbers, out / "numbers") as training.sink:
+        progress = training.fit()
     run.phase("save")
-    metrics = validate()
-    train.save_final(learner.model, tokenizer, out, describe(plan.steps, metrics))
-    return metrics
+    return _finish(out, progress, run) if world.first else {}
+
+
+def _finish(out: Path, progress: Progress, run: Run) -> dict[str, Any]:
+    """Seal the checkpoint with the lowest validation loss as `final`, or the last one where there is no better."""
+    last = out / f"checkpoint-{progress.step}"
+    chosen = find_best(out, progress.best) if progress.best else last
+    if chosen is None:
+        run.note("The best checkpoint is damaged or gone; the last one is kept instead.", "warning")
+    elif progress.best and progress.best < progress.step:
+        run.note(f"Step {progress.best:,} did best on held-out messages; its weights are kept.")
+    leave_final(out, chosen or last, progress)
+    described = Description.read(out / FINAL)
+    return {"best_step": described.step, **described.metrics}

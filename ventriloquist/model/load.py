@@ -12,7 +12,15 @@ from peft import PeftModel
 
 from ventriloquist.faults import Fault
 from ventriloquist.model import tiny
-from ventriloquist.model.base import choose_device, choose_dtype, load_base, refuse_code, use_threads
+from ventriloquist.model.base import (
+    Base,
+    choose_device,
+    choose_dtype,
+    find_base,
+    open_tokenizer,
+    trained_tiny,
+    use_threads,
+)
 from ventriloquist.model.checkpoint import Description
 
 
@@ -33,33 +41,29 @@ def load(folder: Path, device: str = "auto", threads: int = 0, *, trained: bool 
     use_threads(threads)
     chosen = choose_device(device)
     description = Description.read(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    tokenizer = open_tokenizer(folder)
     if description.base["kind"] == "tiny":
-        model = _tiny(folder, tokenizer, description, trained)
+        base = trained_tiny(folder, description.base)
+        model = base.load(chosen, torch.float32, 0) if trained else _untrained_tiny(tokenizer, description)
     else:
-        model = _adapted(folder, description, chosen, trained)
-    model = model.to(chosen).eval()
-    return Loaded(model, tokenizer, description, chosen)
+        base = _base_of(description)
+        model = base.load(chosen, choose_dtype(chosen), 0)
+        if trained:
+            model = PeftModel.from_pretrained(model, str(folder), is_trainable=False).merge_and_unload()
+    return Loaded(model.to(chosen).eval(), tokenizer, description, chosen)
 
 
-def _tiny(folder: Path, tokenizer: Any, description: Description, trained: bool) -> Any:
-    if trained:
-        refuse_code(folder)
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
+def _untrained_tiny(tokenizer: Any, description: Description) -> Any:
     recipe = description.base
     return tiny.build_model(len(tokenizer), recipe["hidden"], recipe["layers"], recipe["seed"])
 
 
-def _adapted(folder: Path, description: Description, device: torch.device, trained: bool) -> Any:
-    base = load_base(description.base["id"], device, choose_dtype(device))
-    if base.described["hash"] != description.base["hash"]:
+def _base_of(description: Description) -> Base:
+    named = description.base
+    base = find_base(named["id"], named.get("revision"))
+    if base.described["hash"] != named["hash"]:
         raise Fault(
-            f"The base {description.base['id']} is not the one this checkpoint was trained on: its files have changed. "
+            f"The base {named['id']} is not the one this checkpoint was trained on: its files have changed. "
             "Put the old one back, or train again."
         )
-    if not trained:
-        return base.model
-    adapted = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False)
-    return adapted.merge_and_unload()
+    return base

@@ -1,73 +1,81 @@
-"""What a training needs besides the weights to go on bit for bit: optimizer, schedule, random numbers.
+"""What a training needs besides the weights to go on bit for bit: the optimizer's state and how far it is.
 
-Kept as safetensors and JSON; nothing is ever pickled.
+Kept as safetensors and JSON; nothing is ever pickled. Random numbers need no keeping: each step starts them anew
+from its own number. Every weight's state stands under the weight's name, whole, however many processes shared it.
 """
 
 from __future__ import annotations
 
 import json
-import random
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-TENSORS = "training_state.safetensors"
-VALUES = "training_state.json"
+from ventriloquist.model.parallel import World, like, whole
+
+OPTIMIZER = "optimizer.safetensors"
+PROGRESS = "progress.json"
+_SLOTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def save_state(folder: Path, optimizer: Any, scheduler: Any) -> None:
-    """Write the state of `optimizer`, `scheduler` and of every random number generator into `folder`."""
-    state = optimizer.state_dict()
-    tensors: dict[str, torch.Tensor] = {}
-    values: dict[str, Any] = {"param_groups": state["param_groups"], "optimizer": {}}
-    for index, slots in state["state"].items():
-        for name, value in slots.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"optimizer/{index}/{name}"] = value.detach().cpu().contiguous()
-            else:
-                values["optimizer"][f"{index}/{name}"] = value
-    values["scheduler"] = {k: v for k, v in scheduler.state_dict().items() if k != "lr_lambdas"}
-    version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
-    values["python"] = [version, list(words), gauss]
-    values["numpy"] = [kind, position, has_gauss, cached]
-    tensors["random/numpy"] = torch.from_numpy(np.asarray(keys).astype(np.int64))
-    tensors["random/torch"] = torch.random.get_rng_state()
-    if torch.cuda.is_available():
-        for device, generator in enumerate(torch.cuda.get_rng_state_all()):
-            tensors[f"random/cuda/{device}"] = generator
-    save_file(tensors, folder / TENSORS)
-    (folder / VALUES).write_text(json.dumps(values))
+@dataclass(slots=True)
+class Progress:
+    """How far a training is. `log` has a row for each step: loss (nats a target token), learning rate, gradient
+    norm, tokens read, target tokens; `validated` is the last step after which the model was validated, with these
+    `metrics`, `best` the step with the lowest validation loss so far."""
+
+    step: int = 0
+    tokens: int = 0
+    validated: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: int = 0
+    best_loss: float | None = None
+    log: list[list[float]] = field(default_factory=list)
+
+    def write(self, folder: Path) -> None:
+        (folder / PROGRESS).write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, folder: Path) -> Progress:
+        return cls(**json.loads((folder / PROGRESS).read_text()))
 
 
-def load_optimizer(folder: Path, optimizer: Any, scheduler: Any) -> None:
-    """Put the saved state back into `optimizer` and `scheduler`."""
-    tensors, values = load_file(folder / TENSORS), json.loads((folder / VALUES).read_text())
-    slots: dict[int, dict[str, Any]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimizer/"):
-            _, index, name = key.split("/", 2)
-            slots.setdefault(int(index), {})[name] = tensor
-    for key, value in values["optimizer"].items():
-        index, name = key.split("/", 1)
-        slots.setdefault(int(index), {})[name] = value
-    groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in values["param_groups"]]
-    optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    scheduler.load_state_dict({**scheduler.state_dict(), **values["scheduler"]})
+def trained(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The weights that learn, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def load_random(folder: Path) -> None:
-    """Put every random number generator where it was."""
-    tensors, values = load_file(folder / TENSORS), json.loads((folder / VALUES).read_text())
-    version, words, gauss = values["python"]
-    random.setstate((version, tuple(words), gauss))
-    kind, position, has_gauss, cached = values["numpy"]
-    np.random.set_state((kind, tensors["random/numpy"].numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.random.set_rng_state(tensors["random/torch"])
-    if torch.cuda.is_available():
-        for device in range(torch.cuda.device_count()):
-            if (key := f"random/cuda/{device}") in tensors:
-                torch.cuda.set_rng_state(tensors[key], device)
+def collect_weights(model: Any) -> dict[str, torch.Tensor]:
+    """The weights that learn, whole, on the CPU; for all processes together."""
+    return {name: whole(parameter) for name, parameter in trained(model).items()}
+
+
+def collect_optimizer(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimizer's state of each weight, whole, on the CPU; for all processes together."""
+    return {
+        f"{slot}/{name}": whole(optimizer.state[parameter][slot])
+        for name, parameter in trained(model).items()
+        for slot in _SLOTS
+        if slot in optimizer.state[parameter]
+    }
+
+
+def save_optimizer(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write what `collect_optimizer` gave."""
+    save_file(tensors, folder / OPTIMIZER)
+
+
+def restore(
+    folder: Path | None, weights: dict[str, torch.Tensor], model: Any, optimizer: torch.optim.Optimizer, world: World
+) -> None:
+    """Put weights and the optimizer's state back; `folder` and `weights` need only be known to process 0."""
+    tensors = load_file(folder / OPTIMIZER) if folder else {}
+    for name, parameter in trained(model).items():
+        with torch.no_grad():
+            parameter.copy_(like(weights[name] if folder else None, parameter, world))
+        state = {slot: like(tensors.get(f"{slot}/{name}"), parameter, world) for slot in _SLOTS[:2]}
+        count = like(tensors.get(f"step/{name}"), torch.zeros((), device=parameter.device), world)
+        optimizer.state[parameter] = {"step": count, **state}

@@ -6,8 +6,9 @@ for a tokenizer. Special tokens that someone typed are plain text (`split_specia
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Sequence
+import bisect
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,10 +31,11 @@ _PROBE = (
 
 @dataclass(frozen=True, slots=True)
 class TokenWindow:
-    """A window's ids and which of them bear loss."""
+    """A window's ids, which of them bear loss, and how many message lines these make."""
 
     ids: Ids
     target: npt.NDArray[np.bool_]
+    lines: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,6 @@ class FittedLine:
     text: str
     ids: list[int]
     true: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Several windows in one sequence: ids, positions that restart, and where loss is computed.
-
-    `keep` indexes the positions whose next token is a target; `labels` are those next tokens.
-    """
-
-    ids: Ids
-    positions: Ids
-    keep: Ids
-    labels: Ids
-    windows: int
 
 
 class LineTokenizer:
@@ -82,32 +70,65 @@ class LineTokenizer:
         )["input_ids"]
         return ids
 
-    def window(self, text: str, targets: int, max_tokens: int) -> TokenWindow | None:
-        """A window of at most `max_tokens`; see `assemble`."""
+    def encode_window(self, lines: Sequence[str]) -> list[list[int]]:
+        """The ids of a window's lines, as they stand in the whole text: for tokenizers that do not hold to lines."""
+        encoded = self.tokenizer(
+            "".join(lines), add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
+        ends = list(itertools.accumulate(len(line) for line in lines))
+        parts: list[list[int]] = [[] for _ in lines]
+        for token, (start, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
+            parts[bisect.bisect_right(ends, start)].append(token)
+        return parts
+
+    def windows(self, text: str, targets: int, max_tokens: int) -> list[TokenWindow]:
+        """A window as ids, in as many pieces as `max_tokens` demands; see `assemble`."""
         lines = split_lines(text)
         return self.assemble(lines, self.encode_lines(lines), targets, max_tokens)
 
     def assemble(
         self, lines: Sequence[str], ids: Sequence[Sequence[int]], targets: int, max_tokens: int
-    ) -> TokenWindow | None:
-        """A window from its lines, header first, and their ids; None if nothing that bears loss fits.
+    ) -> list[TokenWindow]:
+        """A window from its lines, header first, and their ids: whole if it fits into `max_tokens`.
+
+        One that is too long comes in pieces, each with the header and with up to a quarter of its length in lines
+        before its first target, so that no target is lost and each is one once. Only where the header itself leaves
+        no room for a line is that line left out.
 
         The delta of a window's first line is never learnt: it is `<1m` by rule, whatever came before. Nor is where
         a line was cut that is too long by itself.
         """
-        fitted = self.fit(lines, ids, max_tokens)
-        flat = [*self.lead, *fitted[0].ids]
+        longest = max_tokens // LONGEST_SHARE
+        body = [self._bounded(text, line_ids, longest) for text, line_ids in zip(lines[1:], ids[1:], strict=True)]
+        header = [*self.lead, *ids[0]]
+        room = max_tokens - len(header)
+        found = []
+        learnt = len(body) - targets
+        while learnt < len(body):
+            start, end = _piece(body, learnt, room)
+            if end == learnt:
+                learnt += 1
+                continue
+            piece = body[start:end]
+            if start > 0:
+                piece[0] = self._as_first(piece[0])
+            found.append(self._joined(header, piece, learnt - start))
+            learnt = end
+        return [window for window in found if window.lines]
+
+    def _joined(self, header: Sequence[int], body: Sequence[FittedLine], context: int) -> TokenWindow:
+        flat = list(header)
         target = [False] * len(flat)
-        for number, line in enumerate(fitted[1:]):
-            bears = [len(fitted) - 1 - number <= targets and index < line.true for index in range(len(line.ids))]
-            if number == 0:
+        lines = 0
+        for number, line in enumerate(body):
+            bears = [number >= context and index < line.true for index in range(len(line.ids))]
+            if number == 0 and context == 0:
                 for position in self._delta_positions(line.text, line.ids):
                     bears[position] = False
             flat += line.ids
             target += bears
-        if not any(target):
-            return None
-        return TokenWindow(np.array(flat, np.int32), np.array(target, np.bool_))
+            lines += any(bears)
+        return TokenWindow(np.array(flat, np.int32), np.array(target, np.bool_), lines)
 
     def fit(self, lines: Sequence[str], ids: Sequence[Sequence[int]], max_tokens: int) -> list[FittedLine]:
         """The header and as many of the last lines as fit into `max_tokens`.
@@ -119,20 +140,27 @@ class LineTokenizer:
         room = max_tokens - len(self.lead) - len(header.ids)
         kept: list[FittedLine] = []
         for text, line_ids in zip(reversed(lines[1:]), reversed(ids[1:]), strict=True):
-            line = FittedLine(text, list(line_ids), len(line_ids))
-            if len(line.ids) > max_tokens // LONGEST_SHARE:
-                line = self._cut(line, max_tokens // LONGEST_SHARE)
+            line = self._bounded(text, line_ids, max_tokens // LONGEST_SHARE)
             if len(line.ids) > room:
                 break
             room -= len(line.ids)
             kept.append(line)
         kept.reverse()
         if kept and len(kept) < len(lines) - 1:
-            first = _with_first_delta(kept[0].text)
-            if first != kept[0].text:
-                first_ids = self.encode(first)
-                kept[0] = FittedLine(first, first_ids, len(first_ids) - len(kept[0].ids) + kept[0].true)
+            kept[0] = self._as_first(kept[0])
         return [header, *kept]
+
+    def _as_first(self, line: FittedLine) -> FittedLine:
+        """The line with the delta that a window's first line has."""
+        text = _with_first_delta(line.text)
+        if text == line.text:
+            return line
+        ids = self.encode(text)
+        return FittedLine(text, ids, max(len(ids) - len(line.ids) + line.true, 0))
+
+    def _bounded(self, text: str, ids: Sequence[int], limit: int) -> FittedLine:
+        line = FittedLine(text, list(ids), len(ids))
+        return line if len(line.ids) <= limit else self._cut(line, limit)
 
     def _cut(self, line: FittedLine, limit: int) -> FittedLine:
         """The line with its text cut so that it has at most `limit` tokens; learnt only as far as it is as it was."""
@@ -174,33 +202,25 @@ def lines_hold(tokenizer: Any) -> bool:
     return bool(whole == parts)
 
 
-def pack(windows: Iterable[TokenWindow], max_tokens: int) -> Iterator[Row]:
-    """Rows of at most `max_tokens`, in the order given; a window is never split."""
-    held: list[TokenWindow] = []
-    length = 0
-    for window in windows:
-        if held and length + len(window.ids) > max_tokens:
-            yield _row(held)
-            held, length = [], 0
-        held.append(window)
-        length += len(window.ids)
-    if held:
-        yield _row(held)
+def _piece(body: Sequence[FittedLine], learnt: int, room: int) -> tuple[int, int]:
+    """Which lines make the piece whose first target is `learnt`: [start, end), of at most `room` tokens.
 
-
-def _row(windows: Sequence[TokenWindow]) -> Row:
-    ids = np.concatenate([window.ids for window in windows])
-    target = np.concatenate([window.target for window in windows])
-    positions = np.concatenate([np.arange(len(window.ids), dtype=np.int32) for window in windows])
-    learnt = np.flatnonzero(target & (positions > 0))
-    return Row(ids, positions, (learnt - 1).astype(np.int32), ids[learnt], len(windows))
-
-
-def shuffled(windows: Sequence[TokenWindow], epoch: int, seed: int) -> list[TokenWindow]:
-    """The windows in the order of one epoch, from (seed, epoch) alone."""
-    order = list(range(len(windows)))
-    random.Random(f"{seed}/{epoch}").shuffle(order)
-    return [windows[index] for index in order]
+    All that fits from the window's first line on, else up to a quarter of `room` before the target.
+    """
+    if sum(len(line.ids) for line in body) <= room:
+        return 0, len(body)
+    start, used = learnt, 0
+    while start > 0 and used + len(body[start - 1].ids) <= room // LONGEST_SHARE:
+        start -= 1
+        used += len(body[start].ids)
+    end = learnt
+    while end < len(body) and used + len(body[end].ids) <= room:
+        used += len(body[end].ids)
+        end += 1
+    while start > 0 and end == len(body) and used + len(body[start - 1].ids) <= room:
+        start -= 1  # the last piece has room for more of what came before
+        used += len(body[start].ids)
+    return start, end
 
 
 def field_of_tokens(line: str, offsets: Sequence[tuple[int, int]]) -> list[str]:

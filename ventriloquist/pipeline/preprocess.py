@@ -2,144 +2,188 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, NamedTuple
 
-from ventriloquist.faults import NoInput, UsageFault
+from ventriloquist.faults import NoInput
 from ventriloquist.files import remove_partials, replacing, write_whole
-from ventriloquist.media.words import content_type, local_description
-from ventriloquist.records import Attachment, Conversation, Message, Person
+from ventriloquist.pipeline.account import BLANK, CROSS_POSTS, Account
+from ventriloquist.pipeline.crossposts import CrossPosts
+from ventriloquist.pipeline.included import TOO_SHORT, Choice, Talk, holdouts, talks_in
+from ventriloquist.pipeline.speech import Speech
+from ventriloquist.pipeline.tokens import TokensOf, tokens_in
+from ventriloquist.records import Person
 from ventriloquist.runs import Run
 from ventriloquist.settings import PreprocessSettings
 from ventriloquist.store import Store
-from ventriloquist.text import clean_name
-from ventriloquist.windows.build import Window, cut_windows, split_by_time
-from ventriloquist.windows.lines import quote
-from ventriloquist.windows.render import Entry, entries_of
-
-NOBODY = "Unknown"
-"""Who speaks where the source does not say."""
+from ventriloquist.windows.build import cut_windows
+from ventriloquist.windows.render import Entry
+from ventriloquist.windows.split import TRAIN, Holdout, long_enough, messages_in
+from ventriloquist.workspace import Workspace
 
 
-def preprocess(settings: PreprocessSettings, workspace: Any, run: Run) -> dict[str, Any]:
-    """Write the windows and, last, a report of what they were made from. The same store gives the same bytes."""
+def preprocess(settings: PreprocessSettings, workspace: Workspace, run: Run) -> dict[str, Any]:
+    """Write the windows and, last, a report of what they were made from. The same store gives the same bytes.
+
+    First come all training windows, conversation by conversation, then the held-out ones.
+    """
+    tokens_of = TokensOf.chosen(settings, workspace, run)
     with Store.open(workspace) as store:
         remove_partials(workspace.data)
         people = store.people()
         run.phase("choose conversations")
-        chosen, left_out = _choose(store, people, settings)
+        account = Account()
+        talks = _choose(store, people, settings, account)
         run.phase("cut windows")
-        counts: Counter[str] = Counter()
-        speakers: Counter[str] = Counter()
-        digest = hashlib.sha256()
-        with replacing(workspace.windows) as file:
-            for number, conversation in enumerate(chosen, 1):
-                entries = list(conversation_entries(store, conversation, people))
-                if len(entries) < settings.min_messages:
-                    left_out["too short"] += 1
-                    continue
-                speakers.update(entry.name for entry in entries)
-                counts["lines"] += len(entries)
-                for window in _windows(entries, conversation, people, settings):
-                    line = _as_json(window).encode()
-                    digest.update(line)
-                    file.write(line)
-                    counts[window.split] += 1
-                    counts["targets"] += window.targets if window.split == "train" else 0
-                run.progress(number, len(chosen), "conversations")
-            if not counts["train"]:  # before the windows of an earlier run are replaced
-                raise NoInput(
-                    "No conversation is long enough to learn from: every one has fewer than "
-                    f"{settings.min_messages} messages or was left out. Collect more, or lower --min-messages."
-                )
+        with no_collector(), replacing(workspace.windows) as file, TemporaryFile(dir=workspace.data) as waiting:
+            cutting = _Cutting(settings, Speech(store, people), account, file, waiting, run)
+            cutting.cut(talks, holdouts(store, talks, settings))
+            if not account.targets:  # before the windows of an earlier run are replaced
+                raise NoInput(_nothing(settings))
+            cutting.finish()
         fingerprint = store.fingerprint()
     report = {
-        "sha256": digest.hexdigest(),
+        "sha256": cutting.digest.hexdigest(),
         "store": fingerprint,
         "settings": settings.public(),
-        "windows": {split: counts[split] for split in ("train", "validation", "test")},
-        "targets": counts["targets"],
-        "lines": counts["lines"],
-        "people": dict(speakers.most_common()),
+        **account.report(),
         "me": next((person.name for person in people.values() if person.is_me), ""),
-        "conversations": len(chosen) - left_out["too short"],
-        "left_out": dict(left_out),
+        "tokens": None,
     }
+    _write_report(workspace, report)
+    for sentence in account.sentences():
+        run.note(sentence)
+    if tokens_of:
+        run.phase("count tokens")
+        report["tokens"] = tokens_in(workspace, tokens_of, run)
+        _write_report(workspace, report)
+    return account.makes()
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Without Python's search for cycles: entries have none, and it would look through millions of them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _write_report(workspace: Workspace, report: dict[str, Any]) -> None:
     write_whole(workspace.windows_report, json.dumps(report, indent=1, ensure_ascii=True) + "\n")
-    return {key: report[key] for key in ("windows", "targets", "lines", "conversations", "left_out")}
 
 
-def conversation_entries(store: Store, conversation: Conversation, people: dict[str, Person]) -> Iterator[Entry]:
-    """Everything said in a conversation, as entries."""
-
-    def name_of(message: Message) -> str:
-        person = people.get(store.person_of(message))
-        return person.name if person else NOBODY
-
-    return entries_of(store.messages(conversation.id), name_of, words)
-
-
-def words(attachment: Attachment) -> tuple[str, str]:
-    """An attachment's content type, and its description or what can be said without one."""
-    return content_type(attachment), attachment.description or local_description(attachment)
-
-
-def member_names(conversation: Conversation, people: dict[str, Person], entries: Sequence[Entry] = ()) -> list[str]:
-    """Everyone in the conversation, and whoever spoke in it and has since left."""
-    names = [people[key].name for key in conversation.members if key in people]
-    return list(dict.fromkeys([*names, *(entry.name for entry in entries)]))
-
-
-def _choose(
-    store: Store, people: dict[str, Person], settings: PreprocessSettings
-) -> tuple[list[Conversation], Counter[str]]:
-    only, without = _names(settings.only, people), _names(settings.without, people)
-    chosen: list[Conversation] = []
-    left_out: Counter[str] = Counter()
-    for conversation in store.conversations():
-        names = {people[key].name for key in conversation.members if key in people and not people[key].is_me}
-        if without & names:
-            left_out["without"] += 1
-        elif only and not names <= only:
-            left_out["not among --only"] += 1
+def _choose(store: Store, people: Mapping[str, Person], settings: PreprocessSettings, account: Account) -> list[Talk]:
+    choice = Choice(settings, store, people)
+    chosen = []
+    for talk in talks_in(store, people):
+        reason = choice.reason_against(talk)
+        if reason:
+            account.leave_out(reason, conversations=1, messages=talk.messages)
         else:
-            chosen.append(conversation)
-    return chosen, left_out
+            chosen.append(talk)
+    return chosen
 
 
-def _names(given: str, people: dict[str, Person]) -> set[str]:
-    known = {person.name.casefold(): person.name for person in people.values()}
-    names = set()
-    for name in filter(None, (clean_name(part) for part in given.split(","))):
-        if name.casefold() not in known:
-            raise UsageFault(f"Nobody in the history is called {name}; see: ventriloquist people list.")
-        names.add(known[name.casefold()])
-    return names
-
-
-def _windows(
-    entries: list[Entry], conversation: Conversation, people: dict[str, Person], settings: PreprocessSettings
-) -> Iterator[Window]:
-    regions = split_by_time(entries, settings.holdout, settings.max_holdout)
-    return cut_windows(
-        entries,
-        regions,
-        kind=conversation.kind,
-        members=member_names(conversation, people, entries),
-        size=settings.size,
-        stride=settings.stride,
-        id=conversation.id,
+def _nothing(settings: PreprocessSettings) -> str:
+    return (
+        f"No conversation is long enough to learn from: every one has fewer than {settings.min_messages} messages, "
+        "was left out, or is held out whole. Collect more, or lower --min-messages."
     )
 
 
-def _as_json(window: Window) -> str:
-    fields = {
-        "text": window.text,
-        "targets": window.targets,
-        "conversation": window.conversation,
-        "split": window.split,
-    }
-    return quote(fields) + "\n"
+class _Waiting(NamedTuple):
+    """A held-out message: its lines, and how many bytes its windows have in the file where they wait."""
+
+    talk: Talk
+    split: str
+    entries: list[Entry]
+    sizes: list[int]
+
+
+class _Cutting:
+    """Writes training windows as they come. Held-out ones wait until everything that is learnt is known, since those
+    of cross-posts are left out."""
+
+    def __init__(
+        self,
+        settings: PreprocessSettings,
+        speech: Speech,
+        account: Account,
+        file: BinaryIO,
+        waiting: BinaryIO,
+        run: Run,
+    ) -> None:
+        self._settings = settings
+        self._speech = speech
+        self._account = account
+        self._file = file
+        self._waiting_file = waiting
+        self._run = run
+        self._posts = CrossPosts(())
+        self._waiting: list[_Waiting] = []
+        self.digest = hashlib.sha256()
+
+    def cut(self, talks: Sequence[Talk], holdout_of: dict[str, Holdout]) -> None:
+        """Go through each conversation once; their ends, which may be held out, are looked at before."""
+        self._posts = CrossPosts(
+            (talk.id, sent_at, text)
+            for talk in talks
+            for sent_at, text in self._speech.end_of(talk, holdout_of[talk.id])
+        )
+        total = sum(talk.messages for talk in talks)
+        done = 0
+        for talk in talks:
+            self._cut(talk, holdout_of[talk.id], done, total)
+            done += talk.messages
+            self._run.progress(done, total, "messages")
+
+    def _cut(self, talk: Talk, holdout: Holdout, done: int, total: int) -> None:
+        said = long_enough(self._speech.of(talk), self._settings.min_messages)
+        shown = 0
+        for stretch in cut_windows(holdout.assign(said), self._settings.size, self._settings.stride):
+            targets = stretch.entries[-stretch.targets :]
+            messages = messages_in(targets)
+            shown += messages
+            line = stretch.file_line(talk.conversation.kind, talk.names, talk.id)
+            if stretch.split == TRAIN:
+                self._posts.learnt(talk.id, targets)
+                self._write(line)
+                self._account.add(TRAIN, targets, messages=messages, windows=1, size=len(line))
+                self._run.progress(done + shown, total, "messages")
+            else:
+                self._hold(talk, stretch.split, targets[0], line)
+        if shown:
+            self._account.conversations += 1
+            self._account.leave_out(BLANK, messages=talk.messages - shown)
+        else:
+            self._account.leave_out(TOO_SHORT, conversations=1, messages=talk.messages)
+
+    def _hold(self, talk: Talk, split: str, target: Entry, line: bytes) -> None:
+        if not target.part:
+            self._waiting.append(_Waiting(talk, split, [], []))
+        self._waiting[-1].entries.append(target)
+        self._waiting[-1].sizes.append(self._waiting_file.write(line))
+
+    def finish(self) -> None:
+        """Write the held-out windows that are a fair measure."""
+        self._waiting_file.seek(0)
+        for held in self._waiting:
+            lines = self._waiting_file.read(sum(held.sizes))
+            if self._posts.has(held.talk.id, held.entries):
+                self._account.leave_out(CROSS_POSTS, messages=1, windows=len(held.sizes))
+            else:
+                self._write(lines)
+                self._account.add(held.split, held.entries, messages=1, windows=len(held.sizes), size=len(lines))
+
+    def _write(self, lines: bytes) -> None:
+        self.digest.update(lines)
+        self._file.write(lines)

@@ -90,16 +90,39 @@ class PreprocessSettings(StageSettings):
         ge=1,
         json_schema_extra=MAIN,
     )
+    split: Literal["per-conversation", "global-time"] = Field(
+        "per-conversation",
+        description="What is held out: the latest messages of each conversation, or (global-time) the latest of all, "
+        "so that nothing is learnt that was sent after a held-out message.",
+    )
     holdout: float = Field(
         0.05,
-        description="Share of each conversation, its latest part, held out twice: validation, then test.",
+        description="Share of the messages, the latest ones, held out twice: validation, then test.",
         ge=0.0,
         le=0.4,
     )
     max_holdout: int = Field(50, description="At most this many held-out messages a conversation and split.", ge=1)
-    min_messages: int = Field(8, description="Leave out conversations with fewer messages than this.", ge=1)
-    only: str = Field("", description="Only conversations with these people (names separated by commas).")
-    without: str = Field("", description="Leave out conversations with these people.")
+    max_holdout_in_all: int = Field(
+        500,
+        description="At most this many held-out messages a split in all; if there were more, every conversation holds "
+        "out fewer.",
+        ge=1,
+    )
+    min_messages: int = Field(
+        8, description="Leave out conversations with fewer messages than this that show something.", ge=1
+    )
+    only: str = Field(
+        "",
+        description="Only conversations, groups too, in which everyone but you is named here (names or numbers, "
+        "separated by commas; your own name stands for notes to yourself).",
+    )
+    without: str = Field(
+        "",
+        description="Leave out every conversation, groups too, in which one of these people is or once wrote.",
+    )
+    base: str = Field(
+        "", description="Count tokens as this base does, if its tokenizer is at hand (default: what train is set to)."
+    )
 
 
 class EvaluateSettings(StageSettings):

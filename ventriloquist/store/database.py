@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from ventriloquist.faults import Busy, DiskFull, Fault, NoInput, from_os_error
 from ventriloquist.records import Attachment, Book, Chat, Conversation, Ledger, Message, Person
-from ventriloquist.store import collected, describing, reading, schema
+from ventriloquist.store import collected, describing, reading, referred, schema, spoken
 from ventriloquist.store.fingerprint import BUSY_MILLISECONDS, changed, fingerprint
 from ventriloquist.store.placing import Places
 from ventriloquist.store.updating import Updating
@@ -32,6 +32,7 @@ class Store:
         """For the queries of this package; nobody else asks it anything."""
         self._path = path
         self._person_of: Callable[[Message], str] | None = None
+        self._finds_earlier = False
 
     @classmethod
     def open(cls, workspace: Workspace, *, create: bool = False) -> Store:
@@ -64,6 +65,7 @@ class Store:
             raise NoInput(NOTHING_YET)  # a first collect was killed before it made the tables
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA cache_size = -32768")  # KiB: the messages of one conversation lie all over the file
         execute("PRAGMA secure_delete = ON")  # words that were taken back are not to stay in free pages
         schema.migrate(self.connection, self._path)
         if not create and self.collected_at() is None:
@@ -163,6 +165,22 @@ class Store:
     def messages(self, conversation_id: str) -> Iterator[Message]:
         """The conversation's messages in (sent_at, source_row) order, attachments with their descriptions."""
         return reading.messages(self.connection, conversation_id)
+
+    def spoken(self, conversation_id: str) -> Iterator[spoken.Batch]:
+        """The same, some hundred at a time, as it takes to render them."""
+        return spoken.batches(self.connection, conversation_id)
+
+    def backwards(self, conversation_id: str, batch: int) -> Iterator[Message]:
+        """The conversation's messages, newest first, read so many at a time."""
+        return reading.backwards(self.connection, conversation_id, batch)
+
+    def earlier(self, guid: str, number: int) -> Message | None:
+        """The message of this guid that stands before the one of this number in their conversation, or None. What is
+        collected while this store is open is not found."""
+        if not self._finds_earlier:
+            referred.prepare(self.connection)
+            self._finds_earlier = True
+        return referred.earlier(self.connection, guid, number)
 
     def recent(self, conversation_id: str, limit: int) -> list[Message]:
         """The conversation's last `limit` messages, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from ventriloquist.records import (
@@ -22,7 +23,7 @@ from ventriloquist.records import (
 )
 from ventriloquist.store.values import to_text, to_value, to_word
 
-BATCH = 500
+BATCH, SPARE = 500, 50
 _MESSAGES = (
     "SELECT m.number, m.guid, m.source, m.source_row, c.guid, m.kind, m.is_from_me, m.sent_at, m.sender, m.text, "
     "m.reply_to, m.reaction_type, m.reaction_target, m.reaction_part, m.reaction_emoji, m.attachments, m.edited, "
@@ -45,6 +46,7 @@ _TO_DESCRIBE = (
     "AND (e.message, e.position) < (a.message, a.position)) ORDER BY a.message, a.position LIMIT ?"
 )
 Row = Sequence[Any]
+_KINDS: dict[str, Kind] = {kind.value: kind for kind in Kind}
 
 
 def people(connection: sqlite3.Connection) -> dict[str, Person]:
@@ -80,6 +82,19 @@ def messages(connection: sqlite3.Connection, conversation_id: str) -> Iterator[M
     return _records(connection, connection.execute(_MESSAGES + _IN_CONVERSATION, [conversation_id]))
 
 
+def backwards(connection: sqlite3.Connection, conversation_id: str, batch: int) -> Iterator[Message]:
+    """The conversation's messages, newest first, read so many at a time."""
+    cursor = connection.execute(_MESSAGES + _LAST_IN_CONVERSATION, [conversation_id, -1])
+    return chain.from_iterable(_batches(connection, cursor, batch))
+
+
+def numbered(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, Message]:
+    """The messages of these numbers, a batch at most, by their number."""
+    rows = _among(connection, _MESSAGES + "WHERE m.number IN ({marks})", numbers)
+    attachments = _attachments_of(connection, [row[0] for row in rows if row[15]])
+    return {row[0]: _message(row, tuple(attachments.get(row[0], ()))) for row in rows}
+
+
 def recent(connection: sqlite3.Connection, conversation_id: str, limit: int) -> list[Message]:
     """The conversation's last `limit` messages, oldest of them first."""
     query = _MESSAGES + _LAST_IN_CONVERSATION
@@ -92,43 +107,41 @@ def everything(connection: sqlite3.Connection) -> Iterator[Message]:
 
 
 def _records(connection: sqlite3.Connection, cursor: sqlite3.Cursor) -> Iterator[Message]:
-    while rows := cursor.fetchmany(BATCH):
+    return chain.from_iterable(_batches(connection, cursor, BATCH))
+
+
+def _batches(connection: sqlite3.Connection, cursor: sqlite3.Cursor, size: int) -> Iterator[list[Message]]:
+    while rows := cursor.fetchmany(size):
         attachments = _attachments_of(connection, [row[0] for row in rows if row[15]])
-        for row in rows:
-            yield _message(row, tuple(attachments.get(row[0], ())))
+        yield [_message(row, tuple(attachments.get(row[0], ())) if row[15] else ()) for row in rows]
 
 
 def _message(row: Row, attachments: tuple[Attachment, ...]) -> Message:
-    reaction = None
-    if row[11]:
-        reaction = Reaction(row[11], to_word(row[12]), row[13], to_text(row[14]))
+    """The record of a row; by position, since there are millions of them."""
+    if bytes in map(type, row):
+        row = [to_text(value) if isinstance(value, bytes) else value for value in row]
+    (_, guid, source, source_row, chat, kind, is_from_me, sent_at, sender, text, reply_to, reaction_type, target, part,
+     emoji, _, edited, unsent, service, details) = row  # fmt: skip
+    reaction = Reaction(reaction_type, target or "", part, emoji) if reaction_type else None
     return Message(
-        guid=to_word(row[1]),
-        source=row[2],
-        source_row=row[3],
-        chat=to_word(row[4]),
-        kind=Kind(row[5]),
-        is_from_me=bool(row[6]),
-        sent_at=row[7],
-        sender_handle=to_text(row[8]),
-        text=to_text(row[9]),
-        reply_to=to_text(row[10]),
-        reaction=reaction,
-        attachments=attachments,
-        edited=bool(row[16]),
-        unsent=bool(row[17]),
-        service=to_text(row[18]),
-        details=json.loads(row[19]) if row[19] else None,
-    )
+        guid or "", source, source_row, chat or "", _KINDS[kind], is_from_me != 0, sent_at, sender, text, reply_to,
+        reaction, attachments, edited != 0, unsent != 0, service, json.loads(details) if details else None,
+    )  # fmt: skip
 
 
 def _attachments_of(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, list[Attachment]]:
     found: dict[int, list[Attachment]] = {}
-    if numbers:
-        marks = ",".join("?" * len(numbers))
-        for row in connection.execute(_ATTACHMENTS + f"WHERE a.message IN ({marks}) ORDER BY 1, a.position", numbers):
-            found.setdefault(row[0], []).append(_attachment(row))
+    for row in _among(connection, _ATTACHMENTS + "WHERE a.message IN ({marks}) ORDER BY 1, a.position", numbers):
+        found.setdefault(row[0], []).append(_attachment(row))
     return found
+
+
+def _among(connection: sqlite3.Connection, query: str, numbers: list[int]) -> list[Row]:
+    """The rows of a query for these numbers, the last of them repeated, so that few different statements are made."""
+    if not numbers:
+        return []
+    numbers = numbers + numbers[-1:] * (-len(numbers) % SPARE)
+    return connection.execute(query.format(marks=",".join("?" * len(numbers))), numbers).fetchall()
 
 
 def _attachment(row: Row) -> Attachment:

@@ -15,6 +15,8 @@ from ventriloquist.store.values import TextValue, to_text, to_value
 from ventriloquist.store.zones import Zone
 
 COUNTED = "kind IN ('text', 'attachment', 'app')"
+SHOWING = "kind IN ('text', 'attachment', 'app', 'reaction')"
+"""What training windows are made of, unless it shows nothing."""
 TO, FROM, IN_GROUPS = range(3)
 """Sides: what I wrote, what was written to me, and what one person wrote in groups."""
 HOUR = 3600
@@ -70,6 +72,35 @@ def stop_when(store: Store, asked: Callable[[], bool]) -> None:
 def numbers(store: Store) -> dict[str, int]:
     """The number of each conversation, by its id."""
     return dict(store.connection.execute("SELECT id, number FROM conversations"))
+
+
+def sizes(store: Store) -> dict[int, int]:
+    """How many messages of whatever kind each conversation has, by its number."""
+    return dict(store.connection.execute("SELECT conversation, count(*) FROM messages GROUP BY 1"))
+
+
+def showing(store: Store, conversations: Sequence[int]) -> int:
+    """How many messages of these conversations may show something."""
+    query = f"SELECT count(*) FROM messages WHERE {_among(conversations)} AND {SHOWING}"  # noqa: S608 - ours
+    return int(store.connection.execute(query).fetchone()[0])
+
+
+def latest(store: Store, conversations: Sequence[int], limit: int) -> list[int]:
+    """When the latest of these messages were sent, newest first."""
+    query = (
+        f"SELECT sent_at FROM messages WHERE {_among(conversations)} AND {SHOWING} "  # noqa: S608 - ours
+        "ORDER BY sent_at DESC LIMIT ?"
+    )
+    return [sent_at for (sent_at,) in store.connection.execute(query, [limit])]
+
+
+def writers(store: Store) -> list[tuple[int, str | None]]:
+    """(conversation, handle) of everyone who wrote in each; None for me, and "" where no sender is named."""
+    query = (
+        "SELECT DISTINCT conversation, CASE WHEN NOT is_from_me THEN coalesce(sender, '') END "  # noqa: S608 - ours
+        f"FROM messages WHERE {SHOWING}"
+    )
+    return [(conversation, to_text(handle)) for conversation, handle in store.connection.execute(query)]
 
 
 def tallies(store: Store) -> list[Tally]:

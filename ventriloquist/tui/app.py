@@ -34,6 +34,7 @@ from ventriloquist.tui.screens.people import PeopleScreen
 from ventriloquist.tui.screens.run import RunScreen
 from ventriloquist.tui.screens.runs import RunsScreen
 from ventriloquist.tui.screens.stats import StatsScreen
+from ventriloquist.tui.screens.windows import WindowsScreen
 from ventriloquist.tui.themes import DEFAULT_THEME, THEMES, save_theme, saved_theme
 from ventriloquist.tui.words import about
 from ventriloquist.workspace import Workspace
@@ -151,6 +152,10 @@ class VentriloquistApp(App[None]):
     def _show_ledger(self) -> None:
         self.push_screen(LedgerScreen(self.workspace))
 
+    @on(HomeScreen.WindowsWanted)
+    def _show_windows(self) -> None:
+        self.push_screen(WindowsScreen(self.workspace))
+
     @on(HomeScreen.PeopleWanted)
     def _show_people(self) -> None:
         self.push_screen(PeopleScreen(self.workspace))
@@ -185,6 +190,7 @@ class VentriloquistApp(App[None]):
         yield SystemCommand("Statistics", "Who wrote how much, and when", self._show_stats)
         yield SystemCommand("Ledger", "What became of every row of the history", self._show_ledger)
         yield SystemCommand("People", "Who is in the history: names, merge, split", self._show_people)
+        yield SystemCommand("Windows", "What the model learns from, as it will read it", self._show_windows)
         yield SystemCommand("Runs", "Every time a stage was started", self._show_runs)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave the app; runs go on", self.action_quit)

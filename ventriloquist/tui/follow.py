@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 from ventriloquist.locks import is_locked
-from ventriloquist.runevents import TAIL_BYTES, is_event, tail
+from ventriloquist.runevents import (
+    TAIL_BYTES,
+    Event,
+    is_event,
+    is_exchange,
+    latest_exchanges,
+    tail,
+    tail_exchanges,
+)
 from ventriloquist.runfold import RunState, status_of
 from ventriloquist.tui.paint import log_line
 
 LOG_BYTES = 256 * 1024
-"""How much of the end of a long output is shown at first."""
+"""How much of the end of a long output, or of many exchanges, is shown at first."""
+EXCHANGES = 50
+"""How many exchanges are kept, the newest ones."""
 DEAD_LOOKS = 3
 """A run whose lock is free this often, one look after the other, and that wrote no end, is lost."""
 
 
 class Follower:
-    """One run's directory, read again and again; each look takes at most 64 KB of events and of output."""
+    """One run's directory, read again and again; each look takes at most 64 KB of events and of exchanges."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = RunState()
         self.unreadable = 0
+        self.exchanges: deque[Event] = deque(maxlen=EXCHANGES)
+        self._exchange_offset = -1
         self._offset = 0
         self._log_offset = -1
         self._dead_looks = 0
@@ -60,6 +73,15 @@ class Follower:
         whole = chunk[: chunk.rfind(b"\n") + 1] or (chunk if len(chunk) == LOG_BYTES else b"")
         self._log_offset += len(whole)
         return [log_line(line.decode(errors="replace")) for line in whole.split(b"\n")[:-1]]
+
+    def look_for_exchanges(self) -> bool:
+        """Read what the model wrote meanwhile; True if there is something new."""
+        if self._exchange_offset < 0:
+            self._exchange_offset = latest_exchanges(self.folder, LOG_BYTES)
+        found, self._exchange_offset = tail_exchanges(self.folder, self._exchange_offset, TAIL_BYTES)
+        new = [each for each in found if is_exchange(each)]
+        self.exchanges.extend(new)
+        return bool(new)
 
     def _read(self) -> bool:
         events, after = tail(self.folder, self._offset, TAIL_BYTES)

@@ -1,65 +1,64 @@
-"""Records to windows: split by time first, then cut, so that each training message is a target exactly once."""
+"""Messages to windows: cut so that each training message is a target exactly once, none twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from ventriloquist.windows.render import Entry, render
+from ventriloquist.windows.file import Window, file_line, in_file, message_in_file
+from ventriloquist.windows.lines import write
+from ventriloquist.windows.render import Entry, header_of, written
+from ventriloquist.windows.split import SPLITS, TRAIN, Entries
 
-SPLITS = ("train", "validation", "test")
+__all__ = ["SPLITS", "Stretch", "Window", "cut_windows"]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of one conversation. The last `targets` of its message lines bear loss."""
+class Stretch(NamedTuple):
+    """What becomes one window: entries with their lines as they stand in the file; the last `targets` bear loss."""
 
-    text: str
-    targets: int
-    conversation: str
     split: str
+    entries: Sequence[Entry]
+    lines: Sequence[bytes]
+    targets: int
+
+    def file_line(self, kind: str, members: Sequence[str], conversation: str) -> bytes:
+        """The window as a line of the file. Only its header and its first line, whose delta is by rule, are written
+        anew. The header names the members, and who wrote here and has since left."""
+        first = self.entries[:1]
+        names = dict.fromkeys(members)
+        if {entry.name for entry in self.entries} - names.keys():
+            names |= dict.fromkeys(entry.name for entry in self.entries)
+        opening = [in_file(write(header_of(kind, tuple(names), first))), *written(first, None, message_in_file)]
+        return file_line([*opening, *self.lines[1:]], self.targets, conversation, self.split)
 
 
-@dataclass(frozen=True, slots=True)
-class Regions:
-    """Where a conversation's entries are cut: train is [0, train), validation [train, validation), test the rest."""
+def cut_windows(assigned: Iterable[tuple[str, Entries]], size: int, stride: int) -> Iterator[Stretch]:
+    """The windows of one conversation, in order of time, from its entries with their splits.
 
-    train: int
-    validation: int
-    end: int
-
-
-def split_by_time(entries: Sequence[Entry], holdout: float, max_holdout: int) -> Regions:
-    """Cut a conversation (in order of time) into three regions. No message's lines straddle a cut."""
-    count = len(entries)
-    held = min(int(count * holdout), max_holdout)
-    validation = _before_message(entries, count - held)
-    return Regions(_before_message(entries, validation - held), validation, count)
-
-
-def _before_message(entries: Sequence[Entry], cut: int) -> int:
-    """`cut`, moved left to where a message begins."""
-    while 0 < cut < len(entries) and entries[cut - 1].guid == entries[cut].guid:
-        cut -= 1
-    return max(cut, 0)
-
-
-def cut_windows(
-    entries: Sequence[Entry], regions: Regions, *, kind: str, members: Sequence[str], size: int, stride: int, id: str
-) -> Iterator[Window]:
-    """The windows of one conversation, in order of time.
-
-    Training windows hold `size` entries and start `stride` apart; what overlaps is context. Held-out windows
-    hold one target and up to `size - 1` entries of context, which may reach back into training's region.
+    Training windows hold `size` lines and start `stride` apart; what overlaps is context, at least one line of it,
+    so that every target's delta is true. Held-out windows hold one target and up to `size - 1` lines of context,
+    which may reach back into training. Each line is written once, and only the last ones are kept in memory.
     """
-    step = min(stride, size - 1)  # at least one line of context, so that every target's delta is true
-    learnt = 0
-    while learnt < regions.train:
-        start = 0 if learnt == 0 else learnt - (size - step)
-        end = min(start + size, regions.train)
-        yield Window(render(kind, members, entries[start:end]), end - learnt, id, "train")
-        learnt = end
-    for position in range(regions.train, regions.end):
-        start = max(position - size + 1, 0)
-        split = "validation" if position < regions.validation else "test"
-        yield Window(render(kind, members, entries[start : position + 1]), 1, id, split)
+    step = min(stride, size - 1)
+    shown: Entries = []
+    lines: list[bytes] = []
+    learnt, due = 0, size  # up to where the lines were targets, and where the next training window ends
+    for split, entries in assigned:
+        if not entries:
+            continue
+        if split != TRAIN and learnt < len(lines):  # the last training window: what is left, with its context
+            yield Stretch(TRAIN, shown[due - size :], lines[due - size :], len(lines) - learnt)
+            learnt = len(lines)
+        lines += written(entries, shown[-1].sent_at if shown else None, message_in_file)
+        shown += entries
+        ends = range(due, len(lines) + 1, step) if split == TRAIN else range(learnt + 1, len(lines) + 1)
+        for end in ends:
+            context = slice(max(end - size, 0), end)
+            yield Stretch(split, shown[context], lines[context], end - learnt)
+            learnt = end
+        due = learnt + step if ends else due
+        old = max(len(lines) - size + 1, 0)
+        del shown[:old], lines[:old]
+        learnt, due = learnt - old, due - old
+    if learnt < len(lines):
+        yield Stretch(TRAIN, shown[due - size :], lines[due - size :], len(lines) - learnt)

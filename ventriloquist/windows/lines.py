@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _string
 
 from ventriloquist.text import cut
 
@@ -21,6 +23,10 @@ CONTENT_TYPES = (
 REPLY_CHARACTERS = 50
 KEYS = ("name", "delta", "reply_to", "content_type", "text")
 
+LINE_PIECES = ('{"name": ', ', "delta": ', ', "reply_to": ', ', "content_type": ', ', "text": ', "}\n")
+"""What stands around the values of a message line."""
+
+_NAME, _DELTA, _REPLY_TO, _CONTENT_TYPE, _TEXT, _END = LINE_PIECES
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _decoder = json.JSONDecoder()
 
@@ -52,16 +58,33 @@ class Header:
 def write(line: Line | Header) -> str:
     """The line as text, with its newline."""
     if isinstance(line, Header):
-        fields: dict[str, object] = {"type": line.type, "members": list(line.members), "start": line.start}
-    else:
-        fields = {key: getattr(line, key) for key in KEYS}
-    return quote(fields) + "\n"
+        members = ", ".join(map(_string, line.members))
+        return _encodable(f'{{"type": {_string(line.type)}, "members": [{members}], "start": {_string(line.start)}}}\n')
+    return write_fields(line.name, line.delta, line.reply_to, line.content_type, line.text)
+
+
+def write_fields(name: str, delta: str, reply_to: str | None, content_type: str, text: str) -> str:
+    """A message line from its fields, with its newline: what `quote` makes of them, several times as fast."""
+    reply = "null" if reply_to is None else _string(reply_to)
+    line = (
+        f"{_NAME}{_string(name)}{_DELTA}{_string(delta)}{_REPLY_TO}{reply}"
+        f"{_CONTENT_TYPE}{_string(content_type)}{_TEXT}{_string(text)}{_END}"
+    )
+    return line if line.isascii() else _encodable(line)
 
 
 def quote(value: object) -> str:
     """`value` as JSON the way every line is written; safe to encode as UTF-8."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _encodable(json.dumps(value, ensure_ascii=False))
+
+
+def _encodable(text: str) -> str:
+    """JSON with lone surrogates as escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text
 
 
 def read(text: str) -> Line | Header:
@@ -102,10 +125,7 @@ def read_fields(fields: dict[str, object]) -> Line:
 
 def delta_for(seconds: float) -> str:
     """The bucket for the time since the message before; a clock that went backwards counts as no time."""
-    for bucket, limit in zip(DELTAS, DELTA_SECONDS, strict=False):
-        if seconds < limit:
-            return bucket
-    return DELTAS[-1]
+    return DELTAS[bisect_right(DELTA_SECONDS, seconds)]
 
 
 def reply_quote(text: str) -> str:

@@ -45,6 +45,7 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
         Binding("w", "people", "People"),
         Binding("s", "stats", "Stats", tooltip="Statistics: who wrote how much, and when"),
         Binding("g", "ledger", "Ledger", tooltip="What became of every row of the history"),
+        Binding("v", "windows", "Windows", tooltip="What the model learns from, as it will read it"),
         Binding("r", "runs", "Runs"),
     ]
 
@@ -72,6 +73,9 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
     class PeopleWanted(Message):
         """Show who is in the history."""
 
+    class WindowsWanted(Message):
+        """Show what the model learns from."""
+
     class RunsWanted(Message):
         """Show all runs."""
 
@@ -98,7 +102,7 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
             for name in (*PIPELINE, CHAT):
                 yield StageRow(name, TALK_KEY if name == CHAT else name[0], about(STAGES[name]))
         yield Static(Content("Reading the workspace…"), id="next")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         self.query_one(StageRow).focus()
@@ -197,6 +201,10 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
     def action_people(self) -> None:
         """Show who is in the history."""
         self.post_message(self.PeopleWanted())
+
+    def action_windows(self) -> None:
+        """Show what the model learns from."""
+        self.post_message(self.WindowsWanted())
 
     def action_runs(self) -> None:
         """Show all runs."""

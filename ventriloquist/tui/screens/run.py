@@ -25,12 +25,13 @@ from ventriloquist.tui.screens.base import AppScreen
 from ventriloquist.tui.screens.confirm import ConfirmScreen
 from ventriloquist.tui.widgets.losses import Losses
 from ventriloquist.tui.widgets.meter import Meter
+from ventriloquist.tui.widgets.voices import Voices
 from ventriloquist.workspace import Workspace
 
 TICK = 0.25
 NOTES = 200
 WIDE_ENOUGH = 70
-"""On narrower screens what is left matters more than the rate."""
+"""On narrower screens what is left matters more than the rate, and the tokens a second more than the time so far."""
 NOTE_LENGTH = 1000
 ENDED = ("done", "stopped", "failed", "lost")
 NOTE_STYLES = {"warning": "$text-warning", "error": "$text-error"}
@@ -44,6 +45,7 @@ and end; resume starts the same command again, and it goes on from what stands."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "stop", "Stop"),
         Binding("u", "resume", "Resume"),
+        Binding("v", "voices", "Voices", tooltip="What the model writes where held-out messages were written"),
         Binding("l", "log", "Notes/log"),
         Binding("escape,q", "back", "Back", key_display="esc"),
     ]
@@ -73,16 +75,20 @@ and end; resume starts the same command again, and it goes on from what stands."
         yield Static(id="phase")
         yield Meter(id="meter")
         yield Static(id="numbers")
+        yield Static(id="rates")
         yield Static(id="outcome")
         yield Losses()
         with TabbedContent(id="tabs"):
             with TabPane("Notes", id="notes-tab"), VerticalScroll(id="notes"):
                 yield Static(id="note-lines")
+            with TabPane("Voices", id="voices-tab"), VerticalScroll(id="voices"):
+                yield Voices()
             with TabPane("Log", id="log-tab"):
                 yield Log(id="log", max_lines=5000)
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
+        self.query_one(TabbedContent).hide_tab("voices-tab")
         self._paint()
         self._catch_up()
         self.set_interval(TICK, self._tick)
@@ -96,10 +102,12 @@ and end; resume starts the same command again, and it goes on from what stands."
         self._caught_up = True
         self._paint()
         self._grow_log()
+        self._hear()
 
     def _tick(self) -> None:
         if not self._caught_up or not self.is_current:
             return
+        self._hear()
         if self.follower.status != "running":
             self._grow_log()
             if not self.follower.look():
@@ -117,6 +125,9 @@ and end; resume starts the same command again, and it goes on from what stands."
         self.query_one(Meter).display = running
         self.query_one(Meter).show(state.fraction)
         put(self.query_one("#numbers", Static), row(self._numbers(state, running), self.size.width - 4, MUTED))
+        rates = self.query_one("#rates", Static)
+        rates.set_class(not running or not _rates(state), "-none")
+        put(rates, row(_rates(state), self.size.width - 4, MUTED))
         self._paint_outcome(state, status)
         self.query_one(Losses).show(state)
         self._paint_notes(state)
@@ -139,11 +150,14 @@ and end; resume starts the same command again, and it goes on from what stands."
         if state.done or state.total:
             of = f" of {state.total:,}" if state.total else ""
             parts.append(f"{state.done:,}{of} {state.unit}")
-        if state.rate and self.size.width >= WIDE_ENOUGH:
+        if "tokens_per_second" in state.newest:
+            parts.append(f"{state.newest['tokens_per_second'][1]:,.0f} tokens/s")
+        elif state.rate and self.size.width >= WIDE_ENOUGH:
             parts.append(f"{words.amount(state.rate)}/s")
         if state.eta is not None:
             parts.append(words.left(state.eta))
-        parts.append(f"{words.span(time.time() - state.started) if state.started else '0 s'} so far")
+        if self.size.width >= WIDE_ENOUGH or "tokens_per_second" not in state.newest:
+            parts.append(f"{words.span(time.time() - state.started) if state.started else '0 s'} so far")
         return " · ".join(parts)
 
     def _paint_outcome(self, state: RunState, status: str) -> None:
@@ -156,6 +170,13 @@ and end; resume starts the same command again, and it goes on from what stands."
         outcome = self.query_one("#outcome", Static)
         outcome.display = status in ENDED
         put(outcome, shown(sentences.get(status, ""), words.STATE_STYLES.get(status, "")))
+
+    def _hear(self) -> None:
+        """Show what the model wrote since."""
+        if self.follower.look_for_exchanges():
+            self.query_one(TabbedContent).show_tab("voices-tab")
+            self.query_one(Voices).show(self.follower.exchanges)
+            self.refresh_bindings()
 
     def _paint_notes(self, state: RunState) -> None:
         count = len(state.notes) + self.follower.unreadable
@@ -174,6 +195,8 @@ and end; resume starts the same command again, and it goes on from what stands."
             self.query_one(Log).write("\n".join(lines) + "\n")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "voices":
+            return bool(self.follower.exchanges)
         status = self.follower.status if self._caught_up else ""
         if action == "stop":
             return status == "running" and not self._stop_asked
@@ -189,6 +212,11 @@ and end; resume starts the same command again, and it goes on from what stands."
         """Show the other of notes and log."""
         tabs = self.query_one(TabbedContent)
         tabs.active = "log-tab" if tabs.active == "notes-tab" else "notes-tab"
+
+    def action_voices(self) -> None:
+        """Show what the model writes."""
+        self.query_one(TabbedContent).active = "voices-tab"
+        self.call_after_refresh(self.query_one("#voices").focus)
 
     def action_stop(self) -> None:
         """Ask whether to stop, and do it."""
@@ -219,6 +247,13 @@ and end; resume starts the same command again, and it goes on from what stands."
             self.post_message(self.Resumed(resume(self.workspace, now)))
         finally:
             self._resume_asked = False
+
+
+def _rates(state: RunState) -> str:
+    """The numbers of training's steps that are neither losses nor told elsewhere."""
+    names = ("learning_rate", "gradient_norm")
+    told = (f"{name.replace('_', ' ')} {words.amount(state.newest[name][1])}" for name in names if name in state.newest)
+    return " · ".join(told)
 
 
 def _note(level: str, text: str) -> Content:

@@ -1,4 +1,4 @@
-"""The losses of a training as shapes: one row for what it learns from, one for what was held out."""
+"""The losses of a training as shapes: one row for what it learns from, others for what was held out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Sparkline, Static
 
-from ventriloquist.runfold import RunState
+from ventriloquist.runfold import HELD_OUT, RunState
+from ventriloquist.tui.paint import put
 from ventriloquist.tui.words import amount
 
-METRICS = {"loss": "train loss", "validation_text_loss": "held-out loss"}
+METRICS = {"loss": "train loss", "validation_loss": "held-out loss", "validation_text_loss": "held-out text"}
 
 
 def low_of(values: list[float]) -> float:
@@ -21,13 +22,13 @@ def low_of(values: list[float]) -> float:
 
 
 class LossRow(Horizontal):
-    """A metric's name, its shape and its latest value."""
+    """A metric's name, its shape, its latest value, and the lowest one that was held out or the step it is at."""
 
     def __init__(self, metric: str, label: str) -> None:
         super().__init__()
         self.metric = metric
         self.label = label
-        self._count = 0
+        self._seen = -1
 
     def compose(self) -> ComposeResult:
         yield Static(Content(self.label), classes="label")
@@ -37,17 +38,20 @@ class LossRow(Horizontal):
 
     def show(self, state: RunState) -> None:
         """Draw the values that have come, if there are new ones."""
-        points = [(step, values[self.metric]) for step, values in state.metrics if self.metric in values]
-        self.display = bool(points)
-        if len(points) == self._count:
+        self.display = self.metric in state.newest
+        if not self.display or len(state.metrics) == self._seen:
             return
-        self._count = len(points)
-        finite = [value for _, value in points if math.isfinite(value)]
-        self.query_one(Sparkline).data = finite
-        step, latest = points[-1]
-        low = f" · lowest {amount(min(finite))}" if finite else ""
-        self.query_one(".latest", Static).update(Content(f"{amount(latest)}{low}"))
-        self.query_one(".step", Static).update(Content(f"step {step:,}"))
+        self._seen = len(state.metrics)
+        finite = [value for _, value in state.points(self.metric) if math.isfinite(value)]
+        if finite != self.query_one(Sparkline).data:
+            self.query_one(Sparkline).data = finite
+        step, latest = state.newest[self.metric]
+        put(self.query_one(".latest", Static), Content(amount(latest)))
+        told = f"step {step:,}"
+        if self.metric in HELD_OUT and self.metric in state.lowest:
+            step, lowest = state.lowest[self.metric]
+            told = f"best {amount(lowest)}, step {step:,}"
+        put(self.query_one(".step", Static), Content(told))
 
 
 class Losses(Vertical):
@@ -61,4 +65,4 @@ class Losses(Vertical):
         """Draw what is new in `state`."""
         for loss_row in self.query(LossRow):
             loss_row.show(state)
-        self.display = bool(state.metrics)
+        self.display = any(loss_row.display for loss_row in self.query(LossRow))

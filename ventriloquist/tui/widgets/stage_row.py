@@ -26,7 +26,7 @@ class StageRow(Widget, can_focus=True):
     """One stage; enter or a click opens it."""
 
     ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "Open", key_display="enter")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "Open", key_display="↵")]
 
     @dataclass
     class Opened(Message):
