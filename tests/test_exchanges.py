@@ -203,7 +203,7 @@ def test_lines_tell_how_far_it_is_now_and_then(monkeypatch: pytest.MonkeyPatch) 
     now = [0.0]
     monkeypatch.setattr(paint.time, "monotonic", lambda: now[0])
     out = io.StringIO()
-    lines = paint._Lines(out, "train", is_log=False)
+    lines = paint._Lines(out, "train")
     lines.paint({"t": "2026-01-01T00:00:00+00:00", "kind": "phase", "name": "train"})
     for second in range(1, 41):
         now[0] = float(second)
@@ -235,13 +235,15 @@ def test_the_bar_fits_its_line_and_leaves_what_was_measured(width: int, monkeypa
     assert ("tokens/s" in said_words) is (width > 40) and ("held-out" in said_words) is (width > 100)
 
 
-def test_an_exchange_is_painted_on_the_terminal_and_as_json(workspace: Workspace) -> None:
+def test_an_exchange_is_painted_as_json_and_for_terminals(workspace: Workspace) -> None:
     perform("train", speaking, None, workspace, ["train"])
     (run_id,) = (folder.name for folder in workspace.runs.iterdir())
     told = ventriloquist(workspace, "runs", "watch", run_id)
     assert told.returncode == 0 and told.stdout == ""
-    assert SHOWN in told.stderr
-    assert "     generated  (nothing)\n" in told.stderr
+    assert SECRET not in told.stderr, "what is no terminal may be a log"
+    assert "\n".join(paint.exchange_lines({**exchange(5), "kind": "exchange"})) + "\n" == SHOWN
+    nothing = {**exchange_of(6, [], [], said("Maya", "x")), "kind": "exchange"}
+    assert "     generated  (nothing)" in paint.exchange_lines(nothing)
     events = [
         json.loads(line) for line in ventriloquist(workspace, "runs", "watch", run_id, "--json").stdout.splitlines()
     ]

@@ -342,15 +342,6 @@ def test_a_full_disk_at_preprocess(disk: SmallDisk, learnt: Workspace) -> None:
     assert report and report["sha256"] == hashlib.sha256(disk.workspace.windows.read_bytes()).hexdigest()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("disk", ["best"], indirect=True)
-def test_a_full_disk_at_train(disk: SmallDisk, learnt: Workspace) -> None:
-    shutil.copytree(learnt.data, disk.workspace.data)
-    words = ["train", *TRAIN, "--max-steps", 2, "--save-steps", 2, "--name", "run"]
-    assert fills_up(disk, words, (500_000,)) == 1
-    assert not list(disk.workspace.checkpoints.rglob(".staging"))
-
-
 @pytest.mark.parametrize("disk", ["best"], indirect=True)
 def test_a_disk_too_full_to_begin(disk: SmallDisk, learnt: Workspace) -> None:
     if not disk.mounted:
@@ -432,4 +423,7 @@ def test_no_words_of_a_message_in_what_runs_keep(by_commands: Workspace, tmp_pat
         assert told.returncode not in (0, 2) and (CANARY not in told.stderr or words[-1] == CANARY)
     named = workspace.runs / list_runs(workspace)[-1].id
     found = [file for file in workspace.runs.rglob("*") if file.is_file() and named not in file.parents]
+    heard = [file for file in found if file.name == "exchanges.jsonl"]  # which is there to hold them
+    assert heard and all(CANARY.encode() in file.read_bytes() for file in heard)
+    found = [file for file in found if file not in heard]
     assert len(found) >= 9 * 3 and not [file.name for file in found if CANARY.encode() in file.read_bytes()]

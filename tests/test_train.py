@@ -6,9 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import SMALL, do
-from ventriloquist.faults import Exit, NoInput, Stopped, UsageFault
-from ventriloquist.locks import is_locked
+from ventriloquist.faults import NoInput, Stopped, UsageFault
 from ventriloquist.model import checkpoint, tiny
 from ventriloquist.runs import list_runs, read_events
 from ventriloquist.windows.file import read_windows
@@ -92,40 +88,6 @@ def test_stopped_and_resumed_training_equals_an_unbroken_one(cut: Workspace, unb
     do("train", workspace, resume=True, **QUICK)
     assert same_training(workspace.checkpoints / "run" / "final", unbroken)
     assert losses(workspace) == losses(Workspace(unbroken.parents[2]))
-
-
-@pytest.mark.slow
-def test_killed_training_started_again_equals_an_unbroken_one(cut: Workspace, unbroken: Path, tmp_path: Path) -> None:
-    workspace = clone(cut, tmp_path)
-    struck = 0
-    for at_step in (2, 5, 7):
-        child = subprocess.Popen(train_command(workspace), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        struck += kill_at_step(workspace, child, at_step)
-    assert struck >= 2, "most kills must hit a training in its middle"
-    assert subprocess.run(train_command(workspace), capture_output=True, check=False).returncode == Exit.DONE
-    assert same_training(workspace.checkpoints / "run" / "final", unbroken)
-    assert [run.alive for run in list_runs(workspace)].count(True) == 0
-
-
-def train_command(workspace: Workspace) -> list[str]:
-    given = [word for name, value in QUICK.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    return [sys.executable, "-m", "ventriloquist", "--workspace", str(workspace.root), "train", *given]
-
-
-def kill_at_step(workspace: Workspace, child: subprocess.Popen[bytes], step: int) -> bool:
-    """SIGKILL the training once its events tell of `step`; True if it was still at work."""
-    deadline = time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < deadline:
-        runs = list_runs(workspace)
-        events = read_events(runs[-1].folder) if runs and runs[-1].alive else []
-        if any(event["kind"] == "metric" and event["step"] >= step for event in events):
-            break
-        time.sleep(0.01)
-    alive = child.poll() is None
-    child.kill()
-    child.wait()
-    assert not is_locked(workspace.lock)
-    return alive
 
 
 def test_training_again_does_nothing_and_says_so(cut: Workspace, unbroken: Path) -> None:

@@ -254,6 +254,8 @@ def test_one_that_is_left_alone_ends(learnt: Workspace, whole: Workspace, tmp_pa
     two.reach(6)
     two.second.kill()
     assert two.first.end() == Exit.FAILED
+    error = read_state(list_runs(workspace)[-1])[0].error
+    assert error and error.startswith("Another process of this training has ended. The checkpoints are kept;")
     assert not saved_is_damaged(workspace)
     do("train", workspace, resume=True, **GIVEN)
     same(workspace, whole)

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from ventriloquist.faults import from_os_error
 from ventriloquist.runfold import HELD_OUT, RunState
-from ventriloquist.runs import RUN_VARIABLE, Event
+from ventriloquist.runs import Event
 from ventriloquist.text import one_line
 
 Paint = Callable[[Event], None]
@@ -28,9 +28,7 @@ _MARKS = {"info": "  ", "warning": "! ", "error": "x "}
 def painting(stage: str, *, as_json: bool) -> Iterator[Paint]:
     """What to call with each event. Writes to copies of stdout and stderr, which a run takes for its log.
 
-    Nobody listening is no reason for a run to fail: after the first event that cannot be written, no more are. The
-    stderr of a run that was started in the background is its log, where message text does not belong: no exchange is
-    painted there.
+    Nobody listening is no reason for a run to fail: after the first event that cannot be written, no more are.
     """
     brush = _Brush()
     stream = os.fdopen(os.dup(1 if as_json else 2), "w", encoding="utf-8", errors="replace")
@@ -46,7 +44,7 @@ def painting(stage: str, *, as_json: bool) -> Iterator[Paint]:
             at_end.callback(brush.attempt, bar.stop)
             brush.paint = bar.paint
         else:
-            brush.paint = _Lines(stream, stage, is_log=RUN_VARIABLE in os.environ).paint
+            brush.paint = _Lines(stream, stage).paint
         yield brush
     if brush.broken and as_json and not isinstance(brush.broken, BrokenPipeError):
         raise from_os_error(brush.broken, "writing the events to standard output")
@@ -71,16 +69,14 @@ class _Brush:
 
 
 class _Lines:
-    def __init__(self, stream: TextIO, stage: str, *, is_log: bool) -> None:
-        self.stream, self.stage, self.is_log = stream, stage, is_log
+    """What is no terminal is likely to be kept as a log, where message text does not belong: no exchange is told."""
+
+    def __init__(self, stream: TextIO, stage: str) -> None:
+        self.stream, self.stage = stream, stage
         self.state = RunState()
         self._due = time.monotonic() + LINE_SECONDS
 
     def paint(self, event: Event) -> None:
-        if event["kind"] == "exchange":
-            for line in () if self.is_log else exchange_lines(event):
-                self._print(line)
-            return
         self.state.add(event)
         match event["kind"]:
             case "phase":

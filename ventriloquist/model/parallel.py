@@ -7,7 +7,8 @@ Process 0 alone reads and writes checkpoints and tells the run; what it decides,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -48,6 +49,19 @@ def join(shard: bool, device: str) -> World:
     if not dist.is_initialized():
         dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     return World(dist.get_rank(), size, shard)
+
+
+@contextmanager
+def company(world: World) -> Iterator[None]:
+    """Turns the loss of another process into one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world.size == 1 or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            raise
+        raise Fault(
+            "Another process of this training has ended. The checkpoints are kept; start all of them again."
+        ) from None
 
 
 def leave() -> None:

@@ -33,8 +33,8 @@ class TokensOf(NamedTuple):
 
     @classmethod
     def chosen(cls, settings: PreprocessSettings, workspace: Workspace, run: Run | None = None) -> TokensOf | None:
-        """The base of `--base`, or the one that train is set to; None, and a note in the run, if its tokenizer is not at
-        hand."""
+        """The base of `--base`, or the one that train is set to; None, and a note in the run, if its tokenizer is not
+        at hand."""
         base = settings.base or TrainSettings.load(workspace).base
         if base == TINY:  # whose tokenizer is made when it is trained
             return None

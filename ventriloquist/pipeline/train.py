@@ -77,9 +77,8 @@ def train(settings: TrainSettings, workspace: Workspace, run: Run) -> dict[str, 
         wide = max(settings.windows_per_step, world.size)  # no process is left without a window
         task = _task(settings.model_copy(update={"windows_per_step": wide}), workspace, report)
         parallel.must_agree(task.fingerprint, "training windows or settings", world)
-        if settings.plan:
-            return _plan(task, run, world)
-        return _train(task, run, world)
+        with parallel.company(world):
+            return _plan(task, run, world) if settings.plan else _train(task, run, world)
     finally:
         parallel.leave()
 

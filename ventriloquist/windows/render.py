@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from ventriloquist.records import MICROSECONDS, Attachment, Kind, Message, Reaction, moment
 from ventriloquist.store.spoken import Batch, Spoken
 from ventriloquist.text import is_blank
-from ventriloquist.windows.lines import DELTAS, Header, delta_for, reply_quote, write, write_fields
+from ventriloquist.windows.lines import Header, delta_for, reply_quote, write, write_fields
 
 REMEMBERED = 10_000
 """At least so many messages are kept for others to quote, about twice as many at most; older ones are asked for."""
@@ -173,15 +173,16 @@ def _reaction_text(type_: str, emoji: str | None) -> str:
     return emoji or _REACTIONS.get(type_, "Reacted")
 
 
-def written(entries: Iterable[Entry], before: int | None, write_as: Callable[..., Line]) -> list[Line]:
+def written(entries: Sequence[Entry], before: int | None, write_as: Callable[..., Line]) -> list[Line]:
     """The entries as lines, after one that was sent at `before`. None makes the first of them the first line of a
     window, whose delta is always `<1m`. `write_as` makes a line of its five fields."""
-    lines = []
-    for name, sent_at, content_type, text, reply_to, _, _ in entries:
-        delta = DELTAS[0] if before is None else delta_for((sent_at - before) / MICROSECONDS)
-        lines.append(write_as(name, delta, reply_to, content_type, text))
-        before = sent_at
-    return lines
+    if not entries:
+        return []
+    names, _, content_types, texts, replies, _, _ = zip(*entries, strict=True)
+    times: list[int] = [entry.sent_at for entry in entries]
+    befores = [times[0] if before is None else before, *times[:-1]]
+    deltas = [delta_for((at - earlier) / MICROSECONDS) for earlier, at in zip(befores, times, strict=True)]
+    return list(map(write_as, names, deltas, replies, content_types, texts))
 
 
 def header_of(kind: str, members: Sequence[str], entries: Sequence[Entry]) -> Header:
