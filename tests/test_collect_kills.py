@@ -52,11 +52,11 @@ def traced(monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]) -> None
 
     def connect_traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
         connection = connect(*arguments, **options)
-        connection.execute("PRAGMA cache_size = 10")  # so that what is half done is on the disk
         connection.set_trace_callback(tell)
         return connection
 
     monkeypatch.setattr("ventriloquist.store.database.sqlite3.connect", connect_traced)
+    monkeypatch.setattr("ventriloquist.store.database.CACHE_PAGES", 10)  # so that what is half done is on the disk
 
 
 def in_child(act: Callable[[], object]) -> int:

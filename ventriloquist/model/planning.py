@@ -100,8 +100,8 @@ class Outlook:
             f"tokens; half of them have at most {middle:,}, nine of ten at most {ninth:,}."
         )
         yield (
-            f"{self.steps:,} steps, {self.epochs:g} epochs, {self.tokens / 1e6:.2f} million tokens, "
-            f"{self.targets / 1e6:.2f} million of them learnt; {self.padding:.1%} padding."
+            f"{self.steps:,} step{'s' if self.steps != 1 else ''}, {self.epochs:g} epochs, {_tokens(self.tokens)} "
+            f"tokens, {_tokens(self.targets)} of them learnt; {self.padding:.1%} padding."
         )
         parts = (
             (self.memory.weights, "weights"),
@@ -297,6 +297,10 @@ def _is_out_of_memory(error: BaseException) -> bool:
 _OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
 )  # fmt: skip
+
+
+def _tokens(count: int) -> str:
+    return f"{count / 1e6:.2f} million" if count >= 1e5 else f"{count:,}"
 
 
 def _gigabytes(size: int) -> str:

@@ -23,6 +23,9 @@ from ventriloquist.workspace import Workspace
 NOTHING_YET = "Nothing is collected yet. Run: ventriloquist collect"
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter for an error that quotes a damaged schema
 
+CACHE_PAGES = -32_768
+"""KiB where negative: the messages of one conversation lie all over the file."""
+
 
 class Store:
     """The collected history. Use it as a context manager: errors of the database leave it as Faults."""
@@ -65,7 +68,7 @@ class Store:
             raise NoInput(NOTHING_YET)  # a first collect was killed before it made the tables
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
-        execute("PRAGMA cache_size = -32768")  # KiB: the messages of one conversation lie all over the file
+        execute(f"PRAGMA cache_size = {CACHE_PAGES}")
         execute("PRAGMA secure_delete = ON")  # words that were taken back are not to stay in free pages
         schema.migrate(self.connection, self._path)
         if not create and self.collected_at() is None:

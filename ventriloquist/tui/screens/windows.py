@@ -128,14 +128,14 @@ windows that fit; esc takes them away again. The same stands in: ventriloquist w
             yield Static(Content("windows"), id="title")
             yield Static(id="where")
         yield CleanInput(placeholder="words that someone said, then enter", id="search", compact=True)
-        yield Static(id="facts")
+        yield Static(id="window-facts")
         yield Static(Content("Reading the windows…"), id="none")
         yield WindowText()
         yield Static(id="legend")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        for name in ("#search", "#facts", "#legend", "#window"):
+        for name in ("#search", "#window-facts", "#legend", "#window"):
             self.query_one(name).display = False
         self._read_index()
 
@@ -184,7 +184,7 @@ windows that fit; esc takes them away again. The same stands in: ventriloquist w
             return
         places = choose(self.index, self.split, self.whom)
         if self.wanted:
-            put(self.query_one("#facts", Static), Content.styled("Searching…", MUTED))
+            put(self.query_one("#window-facts", Static), Content.styled("Searching…", MUTED))
             self._search(self.index, places, self.wanted)
         else:
             self.workers.cancel_group(self, "search")
@@ -249,7 +249,7 @@ windows that fit; esc takes them away again. The same stands in: ventriloquist w
         text = self.query_one(WindowText)
         self._tokens = None
         self.query_one("#none").display = False
-        for name in ("#facts", "#legend", "#window"):
+        for name in ("#window-facts", "#legend", "#window"):
             self.query_one(name).display = True
         text.show(mark(event.window.text, event.window.targets), self.wanted)
         self._tell()
@@ -288,7 +288,7 @@ windows that fit; esc takes them away again. The same stands in: ventriloquist w
             put(self.query_one("#legend", Static), _legend(verb, self.query_one(WindowText), width))
         else:
             put(self.query_one("#where", Static), Content(""))
-        put(self.query_one("#facts", Static), spread(facts, filters, width))
+        put(self.query_one("#window-facts", Static), spread(facts, filters, width))
 
     def _filters(self) -> str:
         parts = [self.split, one_line(self.whom.told, 30) if self.whom else ""]
