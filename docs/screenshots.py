@@ -41,7 +41,7 @@ async def draw(workspace: Workspace) -> None:
         await seen(pilot, "train")
         await open_training(pilot)
         await pilot.press("v")
-        await seen(pilot, "really")
+        await seen(pilot, "generated")
         save(app, "run")
         await pilot.press("escape", "escape", "v")
         await seen(pilot, "targets")

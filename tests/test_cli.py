@@ -177,8 +177,12 @@ def test_a_detached_run_outlives_its_parent(workspace: Workspace, learnt: Worksp
     again = ventriloquist(workspace, "runs", "resume", run_id)
     second = find_run(workspace, again.stdout.strip())
     assert again.returncode == 0 and second.resumes == run_id
-    until(lambda: [e for e in read_events(second.folder) if e["kind"] == "metric"], "the first step after it")
-    first_step = next(e["step"] for e in read_events(second.folder) if e["kind"] == "metric")
+
+    def learnt() -> list[int]:
+        return [e["step"] for e in read_events(second.folder) if e["kind"] == "metric" and "loss" in e["values"]]
+
+    until(learnt, "the first step after it")
+    first_step = learnt()[0]
     assert first_step == int(saved[-1].removeprefix("checkpoint-")) + 1
     assert ventriloquist(workspace, "runs", "stop", second.id).returncode == 0
     assert ventriloquist(workspace, "runs", "watch", second.id).returncode == Exit.STOPPED

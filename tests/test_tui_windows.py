@@ -38,7 +38,7 @@ async def open_windows(app: App[Any], pilot: Pilot[Any], first: str = "window 1 
     await home(app, pilot)
     await pilot.press("v")
     screen: WindowsScreen = await onto(app, pilot, WindowsScreen)
-    await until(pilot, lambda: first in screen_text(app))
+    await until(pilot, lambda: first in " ".join(screen_text(app).split()))
     return screen
 
 
