@@ -44,7 +44,7 @@ async def draw(workspace: Workspace) -> None:
         await seen(pilot, "generated")
         save(app, "run")
         await pilot.press("escape", "escape", "v")
-        await seen(pilot, "targets")
+        await seen(pilot, "window 1 of")
         save(app, "windows")
         await pilot.press("escape")
         await pilot.press("l")
