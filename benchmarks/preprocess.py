@@ -23,9 +23,8 @@ from pathlib import Path
 
 from benchmarks import history
 from benchmarks.measuring import Measured, interleave, options, report, times_less
-from ventriloquist.pipeline.included import talks_in
-from ventriloquist.pipeline.speech import Speech
 from ventriloquist.records import MICROSECONDS, moment
+from ventriloquist.speech import Speech, talks_in
 from ventriloquist.store import Store
 from ventriloquist.windows.lines import delta_for
 from ventriloquist.windows.render import Entry

@@ -24,12 +24,11 @@ from tests.storing import replace_history
 from ventriloquist.faults import NoInput, UsageFault
 from ventriloquist.media.words import content_type
 from ventriloquist.people import find_conversations, find_people, normaliser
-from ventriloquist.pipeline import speech
-from ventriloquist.pipeline.included import holdouts, talks_in
-from ventriloquist.pipeline.speech import Speech, words
+from ventriloquist.pipeline.included import holdouts
 from ventriloquist.records import Attachment, Chat, ChatKind, Contact, Kind, Ledger, Message, Reaction
 from ventriloquist.runs import list_runs, read_events
 from ventriloquist.settings import PreprocessSettings
+from ventriloquist.speech import FEW, Speech, talks_in, words
 from ventriloquist.store import Store
 from ventriloquist.windows import render
 from ventriloquist.windows.file import read_report, read_windows
@@ -490,7 +489,7 @@ def test_the_end_is_what_may_be_held_out(mixed: Workspace) -> None:
             cut = messages[len(messages) // 2][0].sent_at
             after = [(entry.sent_at, entry.text) for entry in everything if entry.sent_at >= cut]
             assert sorted(reading.end_of(each, Since(cut, cut + 1))) == sorted(after)
-        assert speech.FEW < 14
+        assert FEW < 14
         settings_ = PreprocessSettings.load(mixed, max_holdout_in_all=10)
         assert sum(each.most for each in holdouts(store, talks_in(store, people), settings_).values()) == 10  # type: ignore[union-attr]
 

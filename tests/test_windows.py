@@ -328,7 +328,7 @@ def test_a_line_shows_as_it_grows(name: str, text: str, reply_to: str | None) ->
     partial = PartialLine()
     names, shown = [], ""
     for end in range(1, len(written) + 1):
-        for kind, value in partial.grow(written[:end]):
+        for kind, value in partial.grow(written[end - 1 : end]):
             if kind == "name":
                 names.append(value)
             else:

@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ventriloquist.faults import UsageFault
-from ventriloquist.records import ME, UNKNOWN, Conversation, Person
+from ventriloquist.records import ME, UNKNOWN, Person
 from ventriloquist.settings import PreprocessSettings
+from ventriloquist.speech import Talk
 from ventriloquist.store import Store
-from ventriloquist.store.stats import latest, numbers, showing, sizes, writers
+from ventriloquist.store.stats import latest, showing, writers
 from ventriloquist.windows.split import Holdout, Latest, bounds, since
 
-NOBODY = "Unknown"
-"""Who speaks where the source does not say."""
 WITHOUT, NOT_AMONG, TOO_SHORT = "without", "not among --only", "too short"
 GLOBAL_TIME = "global-time"
-
-
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """A conversation. `names` are its members', mine among them, and `messages` counts all that the store holds."""
-
-    conversation: Conversation
-    number: int
-    names: tuple[str, ...]
-    messages: int
-
-    @property
-    def id(self) -> str:
-        return self.conversation.id
-
-
-def talks_in(store: Store, people: Mapping[str, Person]) -> list[Talk]:
-    """All conversations, in the order of their ids."""
-    number_of, messages = numbers(store), sizes(store)
-    return [
-        Talk(
-            conversation,
-            number_of[conversation.id],
-            tuple(dict.fromkeys(name_of(key, people) for key in conversation.members)),
-            messages.get(number_of[conversation.id], 0),
-        )
-        for conversation in store.conversations()
-    ]
-
-
-def name_of(key: str, people: Mapping[str, Person]) -> str:
-    """What the person of this key is called."""
-    return people[key].name if key in people else NOBODY
 
 
 class Choice:

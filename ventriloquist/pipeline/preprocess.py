@@ -14,12 +14,12 @@ from ventriloquist.faults import NoInput
 from ventriloquist.files import remove_partials, replacing, write_whole
 from ventriloquist.pipeline.account import BLANK, CROSS_POSTS, Account
 from ventriloquist.pipeline.crossposts import CrossPosts
-from ventriloquist.pipeline.included import TOO_SHORT, Choice, Talk, holdouts, talks_in
-from ventriloquist.pipeline.speech import Speech
+from ventriloquist.pipeline.included import TOO_SHORT, Choice, holdouts
 from ventriloquist.pipeline.tokens import TokensOf, tokens_in
 from ventriloquist.records import Person
 from ventriloquist.runs import Run
 from ventriloquist.settings import PreprocessSettings
+from ventriloquist.speech import Speech, Talk, talks_in
 from ventriloquist.store import Store
 from ventriloquist.windows.build import cut_windows
 from ventriloquist.windows.render import Entry

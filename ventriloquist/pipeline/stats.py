@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ventriloquist.people.finding import find_person
-from ventriloquist.records import ME, UNKNOWN, ChatKind, Conversation, Person, rfc3339
+from ventriloquist.records import UNKNOWN, Conversation, Person, rfc3339
+from ventriloquist.speech import partner_in, titles
 from ventriloquist.store import Store
 from ventriloquist.store.stats import FROM, IN_GROUPS, TO, Scope, Tally, numbers, tallies
 
@@ -15,7 +16,6 @@ EVERYONE = "everyone"
 PERSON = "person"
 GROUP = "group"
 SIDES = ("to", "from", "in_groups")
-NAMED_MEMBERS = 3
 Amounts = tuple[int, int, int]
 """Messages to, from, and in groups."""
 
@@ -75,7 +75,7 @@ def read_overview(store: Store) -> Overview:
         people = store.people()
         key_of = {handle: person.key for person in people.values() for handle in person.handles}
         number_of = numbers(store)
-        by_number = {number_of[each.id]: _Place(each, people) for each in store.conversations()}
+        by_number = {number_of[each.id]: _Place(each) for each in store.conversations()}
         wrote: dict[str, _Sum] = {}
         for tally in tallies(store):
             place = by_number[tally.conversation]
@@ -87,8 +87,8 @@ def read_overview(store: Store) -> Overview:
     rows = [_person_row(person, dms.get(key), wrote.get(key)) for key, person in people.items()]
     rows = [row for row in rows if not row.is_me or row.conversation]
     groups = [(number, place) for number, place in by_number.items() if place.partner is None]
-    names = dict.fromkeys((person.name for person in people.values()), 1)
-    rows += [_group_row(number, place, names) for number, place in groups]
+    called = titles((place.conversation for _, place in groups), people)
+    rows += [_group_row(number, place, called[place.conversation.id]) for number, place in groups]
     rows.sort(key=lambda row: (-row.messages, row.name.casefold(), row.key))
     return Overview(_everyone([place.sum for place in by_number.values()]), rows)
 
@@ -110,21 +110,10 @@ class _Sum:
 class _Place:
     """A conversation; `partner` is the key of the other one in a conversation of two (mine, where I am alone)."""
 
-    def __init__(self, conversation: Conversation, people: dict[str, Person]) -> None:
+    def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self.sum = _Sum()
-        others = [key for key in conversation.members if key != ME]
-        is_dm = conversation.kind is ChatKind.DM and len(others) < 2
-        self.partner = (others[0] if others else ME) if is_dm else None
-        self.title = conversation.name or _title([people[key].name for key in others if key in people])
-
-
-def _title(names: list[str]) -> str:
-    if not names:
-        return "A group without others"
-    if len(names) > NAMED_MEMBERS + 1:
-        return f"{', '.join(names[:NAMED_MEMBERS])} and {len(names) - NAMED_MEMBERS} more"
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+        self.partner = partner_in(conversation)
 
 
 def _person_row(person: Person, dm: tuple[int, _Place] | None, wrote: _Sum | None) -> Row:
@@ -144,13 +133,7 @@ def _person_row(person: Person, dm: tuple[int, _Place] | None, wrote: _Sum | Non
     )
 
 
-def _group_row(number: int, place: _Place, taken: dict[str, int]) -> Row:
-    """`taken` are the names that are given, with the number that the next of that name may have."""
-    name = place.title
-    while name in taken:
-        taken[place.title] += 1
-        name = f"{place.title} ({taken[place.title]})"
-    taken[name] = 1
+def _group_row(number: int, place: _Place, name: str) -> Row:
     id_ = place.conversation.id
     return Row(GROUP, id_, name, _amounts([place.sum]), *_ends([place.sum]), id_, 0, Scope((number,)))
 

@@ -1,6 +1,7 @@
 """Foreign histories, opened read-only: what each of them gives, and which there are.
 
-A new history is one module here that has `open_source(settings, normalise)`, and one line in SOURCES.
+A new history is one module here that has `open_source(settings, normalise)` and `is_there(settings)`, and one line in
+SOURCES.
 """
 
 from __future__ import annotations
@@ -98,3 +99,10 @@ def open_source(
     """
     opener: Callable[..., AbstractContextManager[Source]] = import_module(SOURCES[settings.source]).open_source
     return opener(settings, normalise, salvaging=salvaging)
+
+
+def is_there(settings: CollectSettings) -> bool:
+    """False where the history that the settings name lies nowhere on this machine; whether it may be read, only opening
+    it tells."""
+    found: bool = import_module(SOURCES[settings.source]).is_there(settings)
+    return found

@@ -169,6 +169,10 @@ class Store:
         """The conversation's messages in (sent_at, source_row) order, attachments with their descriptions."""
         return reading.messages(self.connection, conversation_id)
 
+    def spoken_last(self, conversation_id: str, limit: int) -> spoken.Batch:
+        """The conversation's last `limit` messages, in order, as it takes to render them."""
+        return spoken.last(self.connection, conversation_id, limit)
+
     def spoken(self, conversation_id: str) -> Iterator[spoken.Batch]:
         """The same, some hundred at a time, as it takes to render them."""
         return spoken.batches(self.connection, conversation_id)
@@ -184,6 +188,11 @@ class Store:
             referred.prepare(self.connection)
             self._finds_earlier = True
         return referred.earlier(self.connection, guid, number)
+
+    def all_earlier(self, guids: Iterable[str], number: int) -> dict[str, Message]:
+        """The last messages of these guids before the one of this number in their conversation, by guid; for few
+        messages, since `earlier` is prepared for all."""
+        return referred.all_earlier(self.connection, guids, number)
 
     def recent(self, conversation_id: str, limit: int) -> list[Message]:
         """The conversation's last `limit` messages, in order."""

@@ -95,6 +95,14 @@ def numbered(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, Me
     return {row[0]: _message(row, tuple(attachments.get(row[0], ()))) for row in rows}
 
 
+def all_numbered(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, Message]:
+    """The messages of these numbers, however many, by their number."""
+    found: dict[int, Message] = {}
+    for start in range(0, len(numbers), BATCH):
+        found |= numbered(connection, numbers[start : start + BATCH])
+    return found
+
+
 def recent(connection: sqlite3.Connection, conversation_id: str, limit: int) -> list[Message]:
     """The conversation's last `limit` messages, oldest of them first."""
     query = _MESSAGES + _LAST_IN_CONVERSATION

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ventriloquist.windows.file import Window, file_line, in_file, message_in_file
 from ventriloquist.windows.lines import write
-from ventriloquist.windows.render import Entry, header_of, written
+from ventriloquist.windows.render import Entry, header_of, names_in, written
 from ventriloquist.windows.split import SPLITS, TRAIN, Entries
 
 __all__ = ["SPLITS", "Stretch", "Window", "cut_windows"]
@@ -23,12 +23,10 @@ class Stretch(NamedTuple):
 
     def file_line(self, kind: str, members: Sequence[str], conversation: str) -> bytes:
         """The window as a line of the file. Only its header and its first line, whose delta is by rule, are written
-        anew. The header names the members, and who wrote here and has since left."""
+        anew."""
         first = self.entries[:1]
-        names = dict.fromkeys(members)
-        if {entry.name for entry in self.entries} - names.keys():
-            names |= dict.fromkeys(entry.name for entry in self.entries)
-        opening = [in_file(write(header_of(kind, tuple(names), first))), *written(first, None, message_in_file)]
+        header = header_of(kind, names_in(members, self.entries), first)
+        opening = [in_file(write(header)), *written(first, None, message_in_file)]
         return file_line([*opening, *self.lines[1:]], self.targets, conversation, self.split)
 
 

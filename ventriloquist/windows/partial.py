@@ -1,16 +1,24 @@
-"""A line that is still being written: its name as soon as it stands, its text as it grows."""
+"""A line that is still being written: its name as soon as it stands, its text as it grows.
+
+Each character is looked at once, however the line is cut into parts.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ventriloquist.windows.lines import DELTAS, Line, LineError, quote, read
+from ventriloquist.windows.lines import DELTAS, KEYS, Line, LineError, quote, read
 
-_ESCAPE_CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$")
+_WHOLE = re.compile(r'(?:[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u]))*')
+"""Characters and whole escapes, up to a quote or to what has only begun."""
+_HALF_PAIR = re.compile(r"(\\+)u[dD][89abAB][0-9a-fA-F]{2}$")
+"""The escape of a high surrogate, if its backslashes are odd in number."""
+_ESCAPE = 6
+_decoder = json.JSONDecoder()
 
 
 class Grown(NamedTuple):
@@ -22,86 +30,97 @@ class Grown(NamedTuple):
 
 @dataclass(slots=True)
 class PartialLine:
-    """Fed with everything written so far; yields what is new."""
+    """Fed with what is written; yields what is new."""
 
-    written: str = ""
     name: str | None = None
-    shown: str = ""
     text_start: int = -1
+    """Where the text's value begins in what is written, behind its quote; -1 before that."""
+    _head: str = ""
+    _position: int = 1
+    _key: str = ""
+    _parts: list[str] = field(default_factory=list)
+    _shown: list[str] = field(default_factory=list)
+    _held: str = ""
+    _after: str | None = None
+    _broken: bool = False
+
+    @property
+    def written(self) -> str:
+        """Everything so far, as it was written."""
+        return self._head + "".join(self._parts)
+
+    @property
+    def shown(self) -> str:
+        """The text so far, unescaped."""
+        return "".join(self._shown)
+
+    @property
+    def in_text(self) -> bool:
+        """True between the quotes of the text."""
+        return self.text_start >= 0 and self._after is None
 
     @property
     def complete(self) -> bool:
-        return self.written.endswith("}\n")
+        return self._after is not None and self._after.endswith("}\n")
 
-    def grow(self, written: str) -> Iterator[Grown]:
-        """Take the line as it now stands; a character whose bytes are not all there yet is held back."""
-        self.written = written
-        if self.name is None and (name := self._name()) is not None:
-            self.name = name
-            yield Grown("name", name)
-        text = self._text()
-        if text is not None and len(text) > len(self.shown):
-            fresh, self.shown = text[len(self.shown) :], text
-            yield Grown("text", fresh)
-
-    def _name(self) -> str | None:
-        start = len('{"name": ')
-        try:
-            name, _ = json.JSONDecoder().raw_decode(self.written, start)
-        except ValueError:
-            return None
-        return name if isinstance(name, str) else None
-
-    def _text(self) -> str | None:
-        """The text so far, unescaped; None before it begins."""
+    def grow(self, fresh: str) -> Iterator[Grown]:
+        """Take what was written next: whole characters, not what stands for parts of one."""
         if self.text_start < 0:
-            self.text_start = self._find_text()
-        if self.text_start < 0:
-            return None
-        raw = self.written[self.text_start :]
-        end = _closing_quote(raw)
-        raw = raw[:end] if end is not None else _ESCAPE_CUT.sub("", raw.rstrip("\ufffd"))
-        try:
-            text = json.loads(f'"{raw}"', strict=False)
-        except ValueError:
-            return self.shown
-        if end is None and text and "\ud800" <= text[-1] <= "\udbff":
-            text = text[:-1]  # half of an escaped pair
-        return str(text)
+            self._head += fresh
+            yield from self._read_head()
+            if self.text_start < 0:
+                return
+            fresh, self._head = self._head[self.text_start :], self._head[: self.text_start]
+        if fresh:
+            self._parts.append(fresh)
+        if text := self._read_text(fresh):
+            self._shown.append(text)
+            yield Grown("text", text)
 
-    def _find_text(self) -> int:
-        """Where the text's value begins: the fields before it are parsed, not searched for in strangers' text."""
-        decoder, position = json.JSONDecoder(), 1
+    def _read_head(self) -> Iterator[Grown]:
+        """The fields before the text are parsed, not searched for in strangers' text."""
         try:
-            while True:
-                key, position = decoder.raw_decode(self.written, position)
-                if key == "text":
-                    return position + 3 if len(self.written) >= position + 3 else -1
-                _, position = decoder.raw_decode(self.written, position + 2)
-                position += 2
+            while self.text_start < 0:
+                if not self._key:
+                    self._key, self._position = _decoder.raw_decode(self._head, self._position)
+                if self._key == KEYS[-1]:
+                    if len(self._head) >= self._position + 3:
+                        self.text_start = self._position + 3
+                    return
+                value, end = _decoder.raw_decode(self._head, self._position + 2)
+                if self._key == KEYS[0] and isinstance(value, str):
+                    self.name = value
+                    yield Grown("name", value)
+                self._key, self._position = "", end + 2
         except (ValueError, IndexError):
-            return -1
+            return
+
+    def _read_text(self, fresh: str) -> str:
+        """What of the text became certain."""
+        if self._after is not None:
+            self._after += fresh
+            return ""
+        raw = self._held + fresh
+        match = _WHOLE.match(raw)
+        end = match.end() if match else 0
+        if raw[end : end + 1] == '"':
+            self._after = raw[end + 1 :]
+        elif (half := _HALF_PAIR.search(raw, 0, end)) and len(half[1]) % 2:
+            end -= _ESCAPE
+        self._held = raw[end:]
+        try:
+            return str(json.loads(f'"{raw[:end]}"', strict=False)) if end and not self._broken else ""
+        except ValueError:
+            self._broken = True
+            return ""
 
     def closed(self) -> Line:
         """A valid line from what stands, its text cut where it stands."""
         if self.text_start >= 0:
-            head = self.written[: self.text_start - 1]
             try:
-                line = read(head + quote(self.shown) + "}\n")
+                line = read(self._head[:-1] + quote(self.shown) + "}\n")
             except LineError:
                 line = None
             if isinstance(line, Line):
                 return line
         return Line(self.name or "", DELTAS[0], None, "text", self.shown)
-
-
-def _closing_quote(raw: str) -> int | None:
-    position = 0
-    while position < len(raw):
-        if raw[position] == "\\":
-            position += 2
-        elif raw[position] == '"':
-            return position
-        else:
-            position += 1
-    return None

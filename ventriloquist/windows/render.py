@@ -67,16 +67,24 @@ class Rendering:
     """Makes entries of what was said in one conversation, given in order, in as many batches as there are.
 
     `names` are by (is_from_me, sender_handle). What a message replies or reacts to is quoted if it stands before it:
-    the latest messages are remembered, and `earlier` is asked for older ones.
+    the latest messages are remembered, and `earlier` is asked for older ones, which there also are unless the messages
+    are given `from_the_start`.
     """
 
-    def __init__(self, names: Mapping[Sender, str], words: Words, earlier: Earlier | None = None) -> None:
+    def __init__(
+        self,
+        names: Mapping[Sender, str],
+        words: Words,
+        earlier: Earlier | None = None,
+        *,
+        from_the_start: bool = True,
+    ) -> None:
         self._names = names
         self._words = words
         self._earlier = earlier
         self._latest: dict[str, Shown] = {}
         self._before: dict[str, Shown] = {}
-        self._forgets = False
+        self._forgets = not from_the_start
 
     def entries(self, batch: Batch) -> list[Entry]:
         """The entries of these messages; one that shows nothing has none."""
@@ -94,12 +102,12 @@ class Rendering:
                 content_type = _content_type(text) if "://" in text else "text"
                 found.append(entry((names[is_from_me, handle], sent_at, content_type, text, None, guid, 0)))
             else:
-                parts = _parts_of_text(text)
+                parts = parts_of_text(text)
                 latest[guid] = _texts(parts)
                 name = names[is_from_me, handle]
                 found += [Entry(name, sent_at, *each, None, guid, place) for place, each in enumerate(parts)]
         if len(latest) >= REMEMBERED:
-            self._forgets = bool(self._before)
+            self._forgets |= bool(self._before)
             self._before, self._latest = latest, {}
         return found
 
@@ -145,13 +153,14 @@ def parts_of(message: Message, words: Words) -> list[Part]:
         return [("reaction", reaction_text(message.reaction))] if message.reaction else []
     if kind is Kind.EVENT or kind is Kind.UNSENT:
         return []
-    parts = _parts_of_text(message.text)
+    parts = parts_of_text(message.text)
     if kind is Kind.APP:
         parts = [("app", line) for _, line in parts]
     return [words(attachment) for attachment in message.attachments] + parts
 
 
-def _parts_of_text(text: str | None) -> list[Part]:
+def parts_of_text(text: str | None) -> list[Part]:
+    """What a text shows: one part for each of its lines."""
     return [(_content_type(line), line) for line in lines_in(text or "")]
 
 
@@ -185,6 +194,11 @@ def written(entries: Sequence[Entry], before: int | None, write_as: Callable[...
     return list(map(write_as, names, deltas, replies, content_types, texts))
 
 
+def names_in(members: Sequence[str], entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Whom a window's header names: the members, and who wrote in the window and has since left."""
+    return tuple(dict.fromkeys([*members, *[entry.name for entry in entries]]))
+
+
 def header_of(kind: str, members: Sequence[str], entries: Sequence[Entry]) -> Header:
     """The header of a window: its kind, everyone in it, and the UTC day of its first message."""
     return Header(kind, tuple(members), moment(entries[0].sent_at).strftime("%Y-%m-%d") if entries else "")
@@ -192,4 +206,4 @@ def header_of(kind: str, members: Sequence[str], entries: Sequence[Entry]) -> He
 
 def render(kind: str, members: Sequence[str], entries: Sequence[Entry]) -> str:
     """A window's text: header line and message lines, each with its newline."""
-    return write(header_of(kind, members, entries)) + "".join(written(entries, None, write_fields))
+    return write(header_of(kind, names_in(members, entries), entries)) + "".join(written(entries, None, write_fields))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ventriloquist.faults import NoInput
 from ventriloquist.records import Chat, Contact, Ledger, Message, moment
 from ventriloquist.settings import CollectSettings
 from ventriloquist.sources import Block, Facts, Normalise
@@ -26,6 +27,17 @@ def open_source(settings: CollectSettings, normalise: Normalise, *, salvaging: b
     """The history that the settings name; raises NoInput where it is not there or may not be read, and Damaged where
     it may be worth `salvaging`."""
     return Messages(settings, normalise, salvaging=salvaging)
+
+
+def is_there(settings: CollectSettings) -> bool:
+    """False where there is no such file or backup."""
+    try:
+        find_places(settings).db.stat()
+    except (NoInput, FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # macOS keeps it from this program
+    return True
 
 
 class Messages:
