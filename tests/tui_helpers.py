@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 from textual.app import App
 
+from ventriloquist.chat.commands import Completions
 from ventriloquist.chat.conversation import Conversation
 from ventriloquist.chat.events import ChatEvent, Quit, Said, Text, TurnEnded, Writing, Wrote
 from ventriloquist.locks import hold
@@ -109,43 +111,63 @@ def make_checkpoint(workspace: Workspace, name: str = "tiny-4f2a", steps: int = 
 class ScriptedSession:
     """Stands in for a chat session: the same events, from a script instead of a model.
 
-    `replies` are the lines that answer each typed line; `script` may give the events outright.
+    `replies` are the lines that answer each typed line; `events` may give what a typed line brings outright.
     """
 
     def __init__(self, members: list[str], replies: list[Line], *, me: str = "John", pieces: int = 3) -> None:
         self.known = [*members, me]
         self.members = members
-        self.me = me
         self.replies = replies
         self.pieces = pieces
-        self.conversation = Conversation(me, [])
+        self.conversation = Conversation(me)
+        self.checkpoint = "tiny-4f2a"
+        self.checkpoints = ["tiny-4f2a", "tiny-0001"]
+        self.facts: dict[str, Any] = {"base": "tiny", "device": "cpu", "precision": "fp32", "notice": ""}
+        self.options: dict[str, Any] = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 160, "delay": 0.0}
         self.problem: Exception | None = None
         self.events: dict[str, list[ChatEvent]] = {}
         self.submitted: list[str] = []
+        self.opened = threading.Event()
+        self.opened.set()
         self.cancelled = self.closed = False
 
     def open(self) -> None:
+        self.opened.wait(30)
         if self.problem:
             raise self.problem
-        self.conversation.set_members(self.members)
-        self.conversation.target = self.members[0]
+        talk = self.conversation
+        talk.do(talk.cast_of(self.members))
+        talk.do(talk.cast(target=self.members[0]))
+
+    def completions(self) -> Completions:
+        return Completions(self.known, self.conversation.members, list(self.options), self.checkpoints)
 
     def submit(self, typed: str) -> Iterator[ChatEvent]:
         self.submitted.append(typed)
         if typed in self.events:
             yield from self.events[typed]
-            return
-        if typed == "/quit":
+        elif typed == "/quit":
             yield Quit()
-            return
-        for entry in self.conversation.say(typed):
-            yield Said(entry)
-        for line in self.replies:
-            yield Writing(line.name)
-            for start in range(0, len(line.text), max(len(line.text) // self.pieces, 1)):
-                yield Text(line.name, line.text[start : start + max(len(line.text) // self.pieces, 1)])
-            yield Wrote(self.conversation.add(line), line, {})
-        yield TurnEnded()
+        elif not typed.startswith("/"):
+            yield from self.say(typed)
+            for line in self.replies:
+                yield from self.write(line)
+            yield TurnEnded()
+
+    def say(self, words: str) -> Iterator[ChatEvent]:
+        """Words of the person's."""
+        for doing in self.conversation.words(words):
+            self.conversation.do(doing)
+            yield Said(self.conversation.said[-1])
+
+    def write(self, line: Line) -> Iterator[ChatEvent]:
+        """A line of the model's, in pieces."""
+        yield Writing(line.name)
+        size = max(len(line.text) // self.pieces, 1)
+        for start in range(0, len(line.text), size):
+            yield Text(line.name, line.text[start : start + size])
+        self.conversation.do(self.conversation.line(line))
+        yield Wrote(self.conversation.said[-1], line, {"tokens": 12, "seconds": 0.5})
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from ventriloquist.chat.conversation import Utterance
 from ventriloquist.windows.lines import Line
-from ventriloquist.windows.render import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """You said this (or put it into someone's mouth)."""
 
-    entry: Entry
+    utterance: Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`name` lets `seconds` pass before the next message, as the model says that they do."""
+
+    name: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +41,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    """A whole message by the model, and what it cost (tokens, sampled, forwards, read, seconds)."""
+    """A whole message by the model, and what it cost (see `model.generate.Cost`)."""
 
-    entry: Entry
+    utterance: Utterance
     line: Line
     cost: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """It is your turn again."""
+    """It is your turn again. `stopped` if you asked for it."""
+
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,39 @@ class Told:
     lines: tuple[tuple[str, str], ...]
 
 
+class Choice(NamedTuple):
+    """One of several: what it is called, what is told beside it, and the command that takes it."""
+
+    label: str
+    told: str
+    typed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """A command that needs one of these."""
+
+    question: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Several ways in which the reply could begin; `/pick N` takes the Nth, counted from 1."""
+
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Something takes a while: what, in a few words."""
+
+    doing: str
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The cast, the target or what was said has changed: paint it anew. `notice` says what."""
+    """The cast, the settings or what was said has changed: paint it anew. `notice` says what."""
 
     notice: str
 
@@ -72,4 +112,6 @@ class Quit:
     """The person wants to leave."""
 
 
-ChatEvent = Said | Writing | Text | Wrote | TurnEnded | Told | Changed | Failed | Quit
+ChatEvent = (
+    Said | Waiting | Writing | Text | Wrote | TurnEnded | Told | Choose | Offered | Busy | Changed | Failed | Quit
+)

@@ -2,205 +2,286 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import random
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ventriloquist.chat.commands import help_lines, match_name, split_names, understand
-from ventriloquist.chat.conversation import Conversation
-from ventriloquist.chat.events import Changed, ChatEvent, Failed, Quit, Said, Text, Told, TurnEnded, Writing, Wrote
+from ventriloquist.chat.commands import ANY, Completions, Input, match_name, split_names, understand
+from ventriloquist.chat.conversation import Conversation, Doing
+from ventriloquist.chat.events import Changed, ChatEvent, Failed, Said, Text, TurnEnded, Waiting, Writing, Wrote
+from ventriloquist.chat.options import OPTIONS, SAMPLING, options_of
 from ventriloquist.chat.process import ModelProcess
-from ventriloquist.faults import Fault, NoInput, UsageFault
+from ventriloquist.chat.transcript import Transcript
+from ventriloquist.faults import Fault, NoInput
+from ventriloquist.model import checkpoint
 from ventriloquist.settings import ChatSettings
-from ventriloquist.text import is_blank
-from ventriloquist.windows.lines import Line
+from ventriloquist.text import is_blank, one_line
+from ventriloquist.windows.lines import DELTA_SECONDS, DELTAS, Line
+from ventriloquist.workspace import Workspace
 
-ANY = "any"
-_RANGES: dict[str, tuple[type, float, float]] = {
-    "temperature": (float, 0, 3),
-    "top_p": (float, 0.01, 1),
-    "max_messages": (int, 1, 64),
-    "max_tokens": (int, 8, 4096),
-    "seed": (int, -1, 2**31),
-}
+CHARACTERS_A_SECOND = 12
+"""How fast people type, for how long they are seen typing."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """The last request to the model and what came of it, for /debug."""
+
+    context: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    raw: str = ""
+    cost: dict[str, Any] = field(default_factory=dict)
 
 
 class Session:
-    """A conversation and the model that answers in it."""
+    """A conversation, the model that answers in it, and the file that keeps it."""
 
-    def __init__(self, process: ModelProcess, settings: ChatSettings) -> None:
+    def __init__(self, process: ModelProcess, settings: ChatSettings, workspace: Workspace) -> None:
         self.process = process
         self.settings = settings
+        self.workspace = workspace
         self.known: list[str] = []
-        self.conversation = Conversation("Me", ["Me"])
-        self.options: dict[str, Any] = {name: getattr(settings, name) for name in _RANGES}
-        self._cancelled = False
+        self.facts: dict[str, Any] = {}
+        self.checkpoint = checkpoint.name_of(process.folder)
+        self.conversation = Conversation("Me")
+        self.transcript = Transcript(workspace)
+        self.options = options_of(settings)
+        self.asked = Asked()
+        self.offered: list[Line] = []
+        self.collected = False
+        self._elsewhere: dict[frozenset[str], tuple[Conversation, Transcript]] = {}
+        self._unkept = ""
+        self._stop = threading.Event()
+        self._random = random.Random(settings.seed if settings.seed >= 0 else None)
+
+    # --- opening and closing
 
     def open(self) -> None:
         """Load the model and set the scene from the settings; raises a Fault if that cannot be."""
-        facts = self.process.start()
-        self.known = facts["members"]
-        me = facts["me"] or "Me"
-        others = [name for name in self.known if name != me]
+        self.load()
+        me, others = self.facts["me"] or "Me", self.others_known
         if not others:
             raise NoInput("The checkpoint knows nobody but you. Train on conversations with other people.")
-        self.conversation = Conversation(me, [], size=facts["size"])
         target = match_name(self.settings.target, others) if self.settings.target else others[0]
         members = split_names(self.settings.members, others) or ([target] if target != ANY else others[:2])
-        self.conversation.set_members(members)
-        self._set_target(target)
+        conversation = self.fresh(me)
+        if target not in (ANY, *members):
+            members.append(target)
+        conversation.do(conversation.cast_of(members))
+        conversation.do(conversation.cast(target=None if target == ANY else target))
+        self.take_up(conversation, Transcript(self.workspace))
+        self.process.warm(conversation.context())
 
-    def submit(self, typed: str) -> Iterator[ChatEvent]:
-        """One typed line, and all that follows from it. Faults come as `Failed`, never as exceptions."""
-        self._cancelled = False
-        try:
-            understood = understand(typed, self.conversation.members)
-            if understood.command:
-                yield from self._command(understood.command, understood.rest)
-            elif not is_blank(understood.rest):
-                yield from self._say(understood.rest, understood.name, typed)
-        except UsageFault as fault:
-            yield Failed(str(fault), typed)
+    def load(self) -> None:
+        """Start the model's process; raises a Fault if that cannot be."""
+        self.facts = self.process.start()
+        self.known = self.facts["members"]
+        self.checkpoint = checkpoint.name_of(self.process.folder)
+        self.conversation.size = self.facts["size"]
 
-    def _say(self, words: str, name: str | None, typed: str) -> Iterator[ChatEvent]:
-        """Say it and let them answer; if nobody could, it was not said and the typed words are given back."""
-        said = self.conversation.say(words, name)
-        for entry in said:
-            yield Said(entry)
-        for event in self._reply(typed):
-            if isinstance(event, Failed) and event.typed:
-                self.conversation.take_back(len(said))
-                yield Changed("Not said; your words are back.")
-            yield event
+    def fresh(self, me: str) -> Conversation:
+        """A conversation in which nothing was said."""
+        return Conversation(me, [me], size=self.facts.get("size", 64))
 
-    def strangers(self) -> str:
-        """A sentence about the members whom the model never saw, or nothing."""
-        names = [name for name in self.conversation.others if name not in self.known]
-        return f"The model has never seen {', '.join(names)}." if names else ""
+    def take_up(self, conversation: Conversation, transcript: Transcript, *, kept: bool = False) -> None:
+        """Make this the conversation; one that is not `kept` yet is written into its transcript from now on."""
+        self.transcript.close()
+        self.conversation, self.transcript, self.offered = conversation, transcript, []
+        if not kept:
+            self._keep(conversation.as_doings())
+
+    def close(self) -> None:
+        """End the model's process."""
+        self.process.close()
+        self.transcript.close()
 
     def cancel(self) -> None:
         """Stop the reply that is being written."""
-        self._cancelled = True
+        self._stop.set()
         self.process.cancel()
 
-    def close(self) -> None:
-        self.process.close()
+    @property
+    def stopping(self) -> bool:
+        """True once the person has asked to stop what is going on."""
+        return self._stop.is_set()
 
-    def _command(self, command: str, rest: str) -> Iterator[ChatEvent]:
-        conversation = self.conversation
-        match command:
-            case "quit":
-                yield Quit()
-            case "help":
-                yield Told(tuple(help_lines()))
-            case "target":
-                self._set_target(rest)
-                yield Changed(f"{conversation.target or 'Anyone'} answers. {self.strangers()}".rstrip())
-            case "members":
-                names = split_names(rest, self.known)
-                if not [name for name in names if name != conversation.me]:
-                    raise UsageFault("Name at least one member besides you: /members NAME, NAME")
-                conversation.set_members(names)
-                yield Changed(f"In the conversation: {', '.join(conversation.members)}. {self.strangers()}".rstrip())
-            case "context":
-                yield Told(tuple((line.rstrip("\n"), "") for line in conversation.context()))
-            case "clear":
-                conversation.clear()
-                yield Changed("Cleared.")
-            case "continue":
-                yield from self._reply("", self._count(rest))
-            case "undo":
-                self._undo(mine=True)
-                yield Changed("Took the last turn back.")
-            case "retry":
-                self._undo(mine=False)
-                yield Changed("Again.")
-                yield from self._reply("")
-            case "set":
-                yield Changed(self._set(rest))
+    # --- what is typed
 
-    def _set_target(self, wanted: str) -> None:
-        conversation = self.conversation
-        if wanted == ANY:
-            conversation.target = None
-            return
-        name = match_name(wanted, conversation.others) if wanted else ""
-        if name not in conversation.others:
-            name = match_name(wanted, [person for person in self.known if person != conversation.me])
-            if not name or name == conversation.me:
-                raise UsageFault("Name who shall answer: /target NAME, or /target any")
-            conversation.set_members([name] if conversation.kind == "dm" else [*conversation.others, name])
-        conversation.target = name
-
-    @staticmethod
-    def _count(rest: str) -> int | None:
-        if not rest:
-            return None
-        if not rest.isascii() or not rest.isdigit() or not 1 <= int(rest) <= 64:
-            raise UsageFault("/continue takes a number from 1 to 64.")
-        return int(rest)
-
-    def _set(self, rest: str) -> str:
-        name, _, value = rest.partition(" ")
-        if name not in _RANGES:
-            raise UsageFault(f"/set takes one of {', '.join(_RANGES)}, and a value.")
-        kind, low, high = _RANGES[name]
+    def submit(self, typed: str) -> Iterator[ChatEvent]:
+        """One typed line, and all that follows from it. Faults come as `Failed`, never as exceptions."""
+        self._stop.clear()
         try:
-            number = kind(value)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise UsageFault(f"{name} takes a number from {low} to {high}.")
-        self.options[name] = number
-        if name == "seed":
-            self.process.seed(number)
-        return f"{name} is {number}."
+            yield from self._submit(typed)
+        except Fault as fault:
+            yield Failed(str(fault), typed)
+        if self._unkept:
+            yield Changed(f"{self._unkept} You can talk on; what was said is kept as soon as it can be.")
+            self._unkept = ""
 
-    def _undo(self, *, mine: bool) -> None:
-        names, me = [entry.name for entry in self.conversation.entries], self.conversation.me
-        count = 0
-        while count < len(names) and names[-1 - count] != me:
-            count += 1
-        while mine and count < len(names) and names[-1 - count] == me:
-            count += 1
-        self.conversation.take_back(count)
+    def _submit(self, typed: str) -> Iterator[ChatEvent]:
+        from ventriloquist.chat.answering import answer
 
-    def _reply(self, typed: str, count: int | None = None) -> Iterator[ChatEvent]:
-        """Lines until the model gives the turn back, at most `count` or the setting's number."""
+        understood = understand(typed, self.conversation.members)
+        if understood.command:
+            yield from answer(self, understood.command, understood.rest)
+        elif understood.name:
+            yield from self._put(understood)
+        elif not is_blank(understood.rest):
+            yield from self.say(self.conversation.words(understood.rest), typed)
+
+    def _put(self, understood: Input) -> Iterator[ChatEvent]:
+        """Put words into a member's mouth; who says something so wants no answer to it yet."""
+        for doing in self.conversation.words(understood.rest, understood.name):
+            yield self._said(doing)
+        yield Changed("")
+
+    def say(self, doings: list[Doing], typed: str) -> Iterator[ChatEvent]:
+        """Say it and let them answer; if nobody could, it was not said and the typed words are given back."""
+        for doing in doings:
+            yield self._said(doing)
+        for event in self.reply(typed):
+            if isinstance(event, Failed) and event.typed:
+                self.do({"do": "drop", "count": len(doings)})
+                yield Changed("Not said; your words are back.")
+            yield event
+
+    def _said(self, doing: Doing) -> Said:
+        self.do(doing)
+        return Said(self.conversation.said[-1])
+
+    def do(self, *doings: Doing) -> None:
+        """Let something happen in the conversation, and keep it; what cannot be written now waits until it can."""
+        for doing in doings:
+            self.conversation.do(doing)
+        self._keep(doings)
+        self.offered = []
+
+    def _keep(self, doings: Sequence[Doing]) -> None:
+        try:
+            self.transcript.keep(*doings)
+        except Fault as fault:
+            self._unkept = str(fault)
+
+    # --- the reply
+
+    def reply(self, typed: str = "", count: int | None = None, everyone: bool = False) -> Iterator[ChatEvent]:
+        """Lines until the model gives the turn back, at most the setting's number; or exactly `count` lines, by
+        whoever answers or, with `everyone`, by whomever the model chooses."""
         written = 0
         try:
-            self._revive()
-            while written < (count or self.options["max_messages"]) and not self._cancelled:
-                for event in self._line(written, forced=count is not None):
-                    if isinstance(event, TurnEnded):
-                        yield event
-                        return
-                    yield event
+            self.revive()
+            while written < (count or self.options["max_messages"]) and not self._stop.is_set():
+                ended = yield from self._line(written, forced=count is not None, everyone=everyone)
+                if ended:
+                    break
                 written += 1
         except Fault as fault:
             yield Failed(str(fault), typed if not written else "")
             return
-        yield TurnEnded()
+        finally:
+            self._settle()
+        yield TurnEnded(self._stop.is_set())
 
-    def _line(self, written: int, *, forced: bool) -> Iterator[ChatEvent]:
+    def _line(self, written: int, *, forced: bool, everyone: bool) -> Generator[ChatEvent, None, bool]:
+        """One line; returns True if there was none, since the turn is over or the person stopped it."""
         conversation = self.conversation
-        names = conversation.speakers(0 if forced else written)
+        names = conversation.members if everyone else conversation.speakers(0 if forced else written)
         ends = [] if forced else [name for name in names if conversation.ends_turn(name, written)]
-        sampling = {name: self.options[name] for name in ("temperature", "top_p", "max_tokens")}
+        slow = self.options["delay"] > 0
         name = ""
-        for answer in self.process.write(conversation.context(), names, conversation.replies(), ends, sampling):
+        request = self.request(names)
+        for answer in self.process.write(*request, ends, self.sampling()):
             match answer["kind"]:
-                case "name":
+                case "name" if not slow:
                     name = answer["value"]
                     yield Writing(name)
-                case "text":
+                case "text" if not slow:
                     yield Text(name, answer["value"])
                 case "line":
                     line = Line(**answer["line"])
-                    yield Wrote(conversation.add(line), line, answer["cost"])
-                case _:
-                    yield TurnEnded()
+                    self.asked = Asked(request[0], list(names), answer["raw"], answer["cost"])
+                    if slow and not (yield from self._wait(line)):
+                        return True
+                    yield self.wrote(line, answer["cost"])
+                case "turn" | "cancelled":
+                    return True
+        return False
 
-    def _revive(self) -> None:
+    def request(self, names: list[str]) -> tuple[list[str], list[str], list[str]]:
+        """What the model is asked with: the context, who may speak, and what may be replied to."""
+        conversation = self.conversation
+        conversation.left_out(self.process.warmed(conversation.context()))
+        return conversation.context(), names, conversation.replies()
+
+    def sampling(self) -> dict[str, Any]:
+        """How tokens are drawn."""
+        return {name: self.options[name] for name in SAMPLING}
+
+    def wrote(self, line: Line, cost: dict[str, Any]) -> Wrote:
+        """Take up a line that the model wrote."""
+        self.conversation.left_out(cost["dropped"])
+        self.do(self.conversation.line(line))
+        return Wrote(self.conversation.said[-1], line, cost)
+
+    def _wait(self, line: Line) -> Generator[ChatEvent, None, bool]:
+        """Let the time pass that the line says it took, and be seen typing at the end; returns False if stopped."""
+        place = DELTAS.index(line.delta)
+        low, high = (1, *DELTA_SECONDS)[place], (*DELTA_SECONDS, 3 * DELTA_SECONDS[-1])[place]
+        seconds = math.exp(self._random.uniform(math.log(low), math.log(high)))
+        typing = min(1 + len(line.text) / CHARACTERS_A_SECOND, self.options["delay"])
+        seconds = min(max(seconds, typing), self.options["delay"])
+        yield Waiting(line.name, seconds - typing)
+        if self._stop.wait(seconds - typing):
+            return False
+        yield Writing(line.name)
+        if self._stop.wait(typing):
+            return False
+        yield Text(line.name, line.text)
+        return True
+
+    def _settle(self) -> None:
+        """Between two turns: slide the window if it must be soon, and have the model read what it will read next."""
+        self.conversation.settle()
+        self.process.warm(self.conversation.context())
+
+    def revive(self) -> None:
         """Start the model again if it died; the conversation is here, so nothing is lost."""
         if not self.process.alive:
-            self.process.start()
+            self.load()
+
+    # --- who is there
+
+    @property
+    def others_known(self) -> list[str]:
+        """Those whom the model was trained on, but me."""
+        me = self.facts.get("me") or self.conversation.me
+        return [name for name in self.known if name != me]
+
+    def strangers(self) -> str:
+        """A sentence about the members whom the model never saw, or nothing."""
+        names = [one_line(name, 40) for name in self.conversation.others if name not in self.known]
+        return f"The model has never seen {', '.join(names)}." if names else ""
+
+    def recast(self, doing: Doing) -> None:
+        """Change who is there. Other people are another conversation: what was said with these waits until they are
+        back."""
+        before, others = self.conversation, frozenset(doing["members"]) - {self.conversation.me}
+        if before.said and others != frozenset(before.others):
+            self._elsewhere[frozenset(before.others)] = before, self.transcript
+            waiting = self._elsewhere.pop(others, None)
+            if waiting:
+                self.conversation, self.transcript = waiting
+            else:
+                self.conversation, self.transcript = self.fresh(before.me), Transcript(self.workspace)
+        self.do(doing)
+
+    def completions(self) -> Completions:
+        """What typed words can be completed with."""
+        names = list(dict.fromkeys([*self.conversation.others, *self.others_known]))
+        folders = checkpoint.finished(self.workspace)
+        return Completions(
+            names, self.conversation.members, list(OPTIONS), [checkpoint.name_of(folder) for folder in folders]
+        )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from types import FrameType
 from typing import Any
 
 import click
 
 from ventriloquist.chat import events
+from ventriloquist.chat.commands import complete
 from ventriloquist.chat.process import ModelProcess
 from ventriloquist.chat.session import Session
 from ventriloquist.cli.stages import flags
@@ -20,24 +24,31 @@ from ventriloquist.settings import ChatSettings
 from ventriloquist.text import one_line, plain
 from ventriloquist.workspace import Workspace
 
+COLUMN = 26
+
 
 def command(name: str) -> click.Command:
     """The chat command."""
 
     @click.pass_obj
-    def callback(workspace: Workspace, /, as_json: bool, **given: Any) -> int:
+    def callback(workspace: Workspace, /, as_json: bool, live: str | None, open: str | None, **given: Any) -> int:
         settings = ChatSettings.load(workspace, **given)
-        return talk(open_session(workspace, settings), as_json=as_json)
+        first = [f"/{word} {name}" for word, name in (("open", open), ("live", live)) if name is not None]
+        return talk(open_session(workspace, settings), first, as_json=as_json)
 
     options = flags(ChatSettings)
-    options.append(click.Option(["--json", "as_json"], is_flag=True, help="One JSON object for each message said."))
+    options += [
+        click.Option(["--live"], metavar="NAME", help="Go on from a real conversation: a person, a group, or an id."),
+        click.Option(["--open"], metavar="NAME", help="Go on with a conversation that was kept."),
+        click.Option(["--json", "as_json"], is_flag=True, help="One JSON object for each message said."),
+    ]
     return click.Command(name, params=options, callback=callback, help=ChatSettings.__doc__)
 
 
 def open_session(workspace: Workspace, settings: ChatSettings) -> Session:
     """A session with the model loaded; raises a Fault if that cannot be."""
     folder = checkpoint.find(workspace, settings.checkpoint)
-    session = Session(ModelProcess(folder, settings), settings)
+    session = Session(ModelProcess(folder, settings), settings, workspace)
     try:
         session.open()
     except BaseException:
@@ -46,44 +57,69 @@ def open_session(workspace: Workspace, settings: ChatSettings) -> Session:
     return session
 
 
-def talk(session: Session, *, as_json: bool) -> int:
-    """Read lines until the end of input or /quit; returns the exit code (the last failure's, if any)."""
-    interactive = sys.stdin.isatty()
-    if interactive and not as_json:
-        _greet(session)
-    if session.strangers():
-        click.echo(one_line(session.strangers(), 300), err=True)
+def talk(session: Session, first: list[str], *, as_json: bool) -> int:
+    """Do the `first` lines, then read lines until the end of input or /quit; returns the exit code (the last
+    failure's, if any)."""
+    interactive = sys.stdin.isatty() and not as_json
+    for sentence in (session.facts["notice"], session.strangers()):
+        if sentence:
+            click.echo(one_line(sentence, 300), err=True)
     failed = False
     try:
-        for typed in _typed(session, interactive and not as_json):
-            failed = False
-            for event in _heard(session, typed):
-                if isinstance(event, events.Quit):
-                    return Exit.DONE
-                failed = failed or isinstance(event, events.Failed)
-                (_print_json if as_json else _print)(event)
+        for typed in first:
+            if _hear(session, typed, as_json=as_json) is Exit.FAILED:
+                return Exit.USAGE
+        if interactive:
+            _greet(session)
+        for typed in _typed(session, interactive):
+            outcome = _hear(session, typed, as_json=as_json)
+            if outcome is None:
+                return Exit.DONE
+            failed = outcome is Exit.FAILED
     finally:
         session.close()
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _heard(session: Session, typed: str) -> Iterator[events.ChatEvent]:
-    """The events of one typed line; Ctrl-C stops the reply and keeps the chat."""
-    replies = session.submit(typed)
-    while True:
-        try:
-            yield next(replies)
-        except StopIteration:
-            return
-        except KeyboardInterrupt:
-            session.cancel()
+def _hear(session: Session, typed: str, *, as_json: bool) -> Exit | None:
+    """Print what follows from one typed line; None if the person wants to leave."""
+    outcome: Exit | None = Exit.DONE
+    with _interruptible(session):
+        for event in session.submit(typed):
+            if isinstance(event, events.Quit):
+                return None
+            if isinstance(event, events.Failed):
+                outcome = Exit.FAILED
+            (_print_json if as_json else _print)(event)
+    return outcome
+
+
+@contextmanager
+def _interruptible(session: Session) -> Iterator[None]:
+    """Ctrl-C stops the reply and keeps the chat; pressed again, it ends the chat."""
+    asked = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        session.cancel()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _typed(session: Session, prompt: bool) -> Iterator[str]:
+    if prompt:
+        _complete_with(session)
     while True:
         try:
             if prompt:
-                line = input(f"{one_line(session.conversation.me, 20)}: ")
+                line = input(f"{one_line(session.conversation.speaker, 20)}: ")
             else:
                 line = sys.stdin.readline()
                 if not line:
@@ -98,6 +134,23 @@ def _typed(session: Session, prompt: bool) -> Iterator[str]:
         yield line.rstrip("\r\n")
 
 
+def _complete_with(session: Session) -> None:
+    """Tab completes commands and names, also those that hold spaces: what is completed is the whole line."""
+    try:
+        import readline
+    except ImportError:
+        return  # a Python without it has a plain prompt
+
+    def completed(text: str, number: int) -> str | None:
+        lines = [plain(line) for line in complete(text, session.completions())]
+        return lines[number] if number < len(lines) else None
+
+    readline.set_completer_delims("")
+    readline.set_completer(completed)
+    libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+
+
 def _greet(session: Session) -> None:
     conversation = session.conversation
     who = one_line(conversation.target or "anyone", 40)
@@ -105,16 +158,15 @@ def _greet(session: Session) -> None:
 
 
 def _print_json(event: events.ChatEvent) -> None:
+    """What the model says to stdout, an object a line; everything else to stderr."""
     match event:
         case events.Wrote(line=line):
             click.echo(json.dumps(asdict(line)))
-        case events.Failed(sentence=sentence):
-            click.echo(f"Error: {plain(sentence)}", err=True)
-        case events.Changed(notice=notice):
-            click.echo(plain(notice), err=True)
-        case events.Told(lines=lines):
-            for left, right in lines:
-                click.echo(plain(f"{left:<26} {right}".rstrip()), err=True)
+        case events.Offered(lines=lines):
+            for line in lines:
+                click.echo(json.dumps(asdict(line)))
+        case _:
+            _tell(event)
 
 
 def _print(event: events.ChatEvent) -> None:
@@ -125,6 +177,29 @@ def _print(event: events.ChatEvent) -> None:
         case events.Text(text=text):
             click.echo(plain(text).replace("\n", " "), nl=False)
         case events.Wrote(line=line):
-            click.echo("" if line.content_type == "text" else f"  [{line.content_type}]")
+            to = f" to “{one_line(line.reply_to, 60)}”" if line.reply_to else ""
+            click.echo(f"  [{line.content_type}{to}]" if to or line.content_type != "text" else "")
+        case events.TurnEnded(stopped=True):
+            click.echo("…")
+        case events.Offered(lines=lines):
+            for number, line in enumerate(lines, 1):
+                click.echo(f"{number}  {one_line(line.name, 40)}: {plain(line.text)}")
+            click.echo("/pick N takes one.", err=True)
         case _:
-            _print_json(event)
+            _tell(event)
+
+
+def _tell(event: events.ChatEvent) -> None:
+    match event:
+        case events.Failed(sentence=sentence):
+            click.echo(f"Error: {plain(sentence)}", err=True)
+        case events.Changed(notice=notice) | events.Busy(doing=notice) if notice:
+            click.echo(plain(notice), err=True)
+        case events.Told(lines=lines):
+            for left, right in lines:
+                click.echo(f"{plain(left):<{COLUMN}} {plain(right)}".rstrip() if left else plain(right), err=True)
+        case events.Choose(question=question, choices=choices):
+            click.echo(plain(question), err=True)
+            for choice in choices:
+                click.echo(f"  {one_line(choice.label, 50):<50}  {plain(choice.told)}", err=True)
+                click.echo(f"    {one_line(choice.typed, 100)}", err=True)

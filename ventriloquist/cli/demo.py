@@ -131,7 +131,8 @@ def _word(session: Session, words: str) -> list[dict[str, str]]:
         match event:
             case events.Failed(sentence=sentence):
                 raise Fault(sentence)
-            case events.Said(entry=entry) | events.Wrote(entry=entry):
+            case events.Said(utterance=utterance) | events.Wrote(utterance=utterance):
+                entry = utterance.entry
                 said.append({"name": entry.name, "text": entry.text, "content_type": entry.content_type})
     return said
 

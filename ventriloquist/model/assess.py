@@ -14,14 +14,25 @@ from ventriloquist.windows.lines import Header, Line, read, split_lines
 
 
 def assess(
-    folder: Path, windows: Sequence[str], *, trained: bool, device: str, threads: int, seed: int, run: Run
+    folder: Path,
+    windows: Sequence[str],
+    *,
+    trained: bool,
+    device: str,
+    precision: str = "auto",
+    bits: int | None = None,
+    threads: int,
+    seed: int,
+    run: Run,
 ) -> dict[str, Any]:
     """Scores of the windows' last lines, and of the same texts in another member's mouth.
 
     Returns `{"score": {part: nats a token, ...}, "right_name", "wrong_name", "lines", "named_lines"}`; the two
     names' figures are nats a token of text over the same lines.
     """
-    loaded = load(folder, device, threads, trained=trained)
+    loaded = load(folder, device, threads, trained=trained, precision=precision, bits=bits)
+    if loaded.notice and trained:
+        run.note(loaded.notice, "warning")
     scorer = Scorer(loaded.model, loaded.tokenizer, loaded.device, loaded.description.max_tokens)
     draw = random.Random(seed)
     everything, right, wrong = Score(), Score(), Score()

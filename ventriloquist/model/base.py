@@ -5,7 +5,9 @@ Everything is loaded from this machine (`local_files_only`), from safetensors, w
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +17,17 @@ from typing import Any
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import torch
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from ventriloquist.faults import NoInput, UsageFault
+from ventriloquist.faults import Fault, NoInput, UsageFault
 from ventriloquist.model import hub, tiny
+from ventriloquist.model.memory import is_out_of_memory
 from ventriloquist.model.needs import Shape
 
 DEFAULT_MAX_TOKENS = 4096
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+"""What a setting called precision may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def use_threads(count: int) -> None:
 def choose_dtype(device: torch.device, wanted: str = "auto") -> torch.dtype:
     """What weights are held and multiplied in: bf16 on a GPU that has it, else float32, unless `wanted` says so."""
     if wanted != "auto":
-        return torch.bfloat16 if wanted == "bf16" else torch.float32
+        return DTYPES[wanted]
     halves = device.type == "mps" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.bfloat16 if halves else torch.float32
 
@@ -94,41 +100,108 @@ def find_base(name: str, revision: str | None = None) -> Base:
     folder = hub.base_folder(name, revision)
     hub.refuse_code(folder)
     config = hub.read_config(folder)
-    described = {"kind": "hf", "id": name, "hash": hub.fingerprint(folder)}
-    if hub.is_commit(folder.name):
+    from_hub = hub.is_commit(folder.name)
+    described = {"kind": "hf", "id": name if from_hub else str(folder), "hash": hub.fingerprint(folder)}
+    if from_hub:
         described["revision"] = folder.name
 
     def load(device: torch.device, dtype: torch.dtype, bits: int) -> Any:
-        try:
-            model = _from_folder(folder, dtype=dtype, **(_quantised(bits, device, dtype) if bits else {}))
-        except (OSError, ValueError) as error:
-            raise NoInput(f"The base in {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
-        if "revision" in described:
+        model = load_base(folder, device, dtype, bits)
+        if from_hub:
             model.name_or_path = model.config.name_or_path = name  # stands in the adapter's config: no folder of ours
-        return _trainable(model) if bits else model.to(device)
+        return model
 
-    size = sum((folder / weights).stat().st_size for weights in hub.weight_files(folder))
     limit = min(int(config.get("max_position_embeddings") or DEFAULT_MAX_TOKENS), DEFAULT_MAX_TOKENS)
-    return Base(open_tokenizer(folder), described, limit, Shape.of(config, size), load)
+    return Base(open_tokenizer(folder), described, limit, base_shape(folder), load)
+
+
+def base_shape(folder: Path) -> Shape:
+    """The sizes of the base in a folder; raises NoInput if a file of its weights is missing."""
+    if missing := hub.missing_weights(folder):
+        raise NoInput(f"The base in {folder} is not whole: {missing} is missing. Fetch or copy it again.")
+    size = sum((folder / weights).stat().st_size for weights in hub.weight_files(folder))
+    return Shape.of(hub.read_config(folder), size)
+
+
+def load_base(folder: Path, device: torch.device, dtype: torch.dtype, bits: int) -> Any:
+    """The model in a folder, on `device`; with 8 or 4 bits its linear layers are rounded to so many."""
+    model = _from_folder(folder, dtype=dtype, **(_quantised(bits, device, dtype) if bits else {}))
+    return _trainable(model) if bits else model.to(device)
 
 
 def open_tokenizer(folder: Path) -> Any:
-    """The tokenizer that lies in a folder."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    """The tokenizer that lies in a folder; raises NoInput if it is damaged or wants to run code of its own."""
+    try:
+        if "auto_map" in json.loads((folder / "tokenizer_config.json").read_text()):
+            raise Fault(f"The tokenizer in {folder} wants to run code of its own; Ventriloquist never does that.")
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Fault:
+        raise
+    except Exception as error:  # what a damaged tokenizer makes its library raise is of every kind
+        if is_out_of_memory(error):
+            raise
+        raise NoInput(f"The tokenizer in {folder} is damaged or not all there ({type(error).__name__}).") from None
 
 
 def _from_folder(folder: Path, **given: Any) -> Any:
-    return AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, **given
-    )
+    """The model in a folder, every weight of it read from its files; raises NoInput if they are damaged."""
+    if (folder / "adapter_config.json").exists():  # transformers would load what that names instead
+        raise Fault(f"{folder} holds an adapter where a whole model should be; name the model it belongs to.")
+    if damaged := _damaged_weights(folder):
+        raise NoInput(f"The weights in {folder / damaged} are damaged: fetch or copy them again.")
+    try:
+        model, told = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told, and refused below
+            **given,
+        )
+    except Exception as error:  # what damaged files make transformers raise is of every kind
+        if is_out_of_memory(error):
+            raise
+        raise NoInput(
+            f"The model in {folder} cannot be loaded ({type(error).__name__}): its files are damaged, or of a kind "
+            "that this version of transformers does not know."
+        ) from None
+    if told["missing_keys"] or told["mismatched_keys"]:
+        raise NoInput(f"The weights in {folder} are not those that its config.json tells: fetch or copy them again.")
+    return model
+
+
+def _damaged_weights(folder: Path) -> str | None:
+    """The first file of weights that is not whole, by its header."""
+    for name in hub.weight_files(folder):
+        if not name.endswith(".safetensors"):  # transformers would read it as a pickle
+            return name
+        try:
+            with safe_open(folder / name, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            if is_out_of_memory(error):
+                raise
+            return name
+    return None
+
+
+def why_not_quantised(device: torch.device) -> str:
+    """Why a base cannot be loaded in 8 or 4 bits on this device, or nothing."""
+    try:
+        bitsandbytes = importlib.import_module("bitsandbytes")
+    except ModuleNotFoundError:
+        return "bitsandbytes is not installed (install it with: pip install 'ventriloquist[quantized]')"
+    except Exception as error:  # noqa: BLE001 -- it loads libraries of the machine's own, which fail in many ways
+        return f"bitsandbytes does not work here ({type(error).__name__})"
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every product of matrices
+    known = getattr(bitsandbytes, "supported_torch_devices", {"cuda", "cpu"})
+    return "" if device.type in known else f"bitsandbytes cannot do that on {device.type}"
 
 
 def _quantised(bits: int, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UsageFault(
-            "--load-in-8bit and --load-in-4bit need bitsandbytes. "
-            "Install it with: pip install 'ventriloquist[quantized]'"
-        )
+    if reason := why_not_quantised(device):
+        raise UsageFault(f"The base cannot be loaded in {bits} bits: {reason}.")
     if bits == 8:
         chosen = BitsAndBytesConfig(load_in_8bit=True)
     else:

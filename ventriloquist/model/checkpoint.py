@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ventriloquist import __version__
-from ventriloquist.faults import Fault, NoInput
+from ventriloquist.faults import Fault, NoInput, from_os_error
 from ventriloquist.files import sha256, sync_folder, write_whole
+from ventriloquist.text import one_line
 from ventriloquist.workspace import Workspace
 
 MANIFEST = "MANIFEST.json"
@@ -52,12 +53,58 @@ class Description:
 
     @classmethod
     def read(cls, folder: Path) -> Description:
-        """Raises NoInput if the folder is no checkpoint of ours."""
+        """Raises NoInput if the folder is no checkpoint of ours, or cannot be read."""
         try:
             fields = json.loads((folder / DESCRIPTION).read_text())
-            return cls(**{name: fields[name] for name in cls.__slots__ if name in fields})
-        except (OSError, ValueError, TypeError) as error:
-            raise NoInput(f"{folder} is no checkpoint of Ventriloquist: its {DESCRIPTION} cannot be read.") from error
+            described = cls(**{name: fields[name] for name in cls.__slots__ if name in fields})
+            if described._is_whole():
+                return described
+        except FileNotFoundError:
+            raise NoInput(_no_checkpoint(folder)) from None
+        except PermissionError as error:
+            raise from_os_error(error, "reading the checkpoint") from None
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            pass
+        raise NoInput(f"{folder} is no checkpoint of Ventriloquist: its {DESCRIPTION} cannot be read.")
+
+    def _is_whole(self) -> bool:
+        """Whether everything is of the kind that its readers take it for."""
+        needed: dict[str, type] = {"id": str, "hash": str}
+        if self.base.get("kind") == "tiny":
+            needed = {"hidden": int, "layers": int, "seed": int}
+        members = isinstance(self.members, list) and all(isinstance(name, str) for name in self.members)
+        return (
+            self.base.get("kind") in ("tiny", "hf")
+            and all(isinstance(self.base.get(name), kind) for name, kind in needed.items())
+            and isinstance(self.base.get("revision", ""), str)
+            and isinstance(self.settings, dict)
+            and isinstance(self.data, dict)
+            and members
+            and isinstance(self.me, str)
+            and all(isinstance(number, int) and number > 0 for number in (self.max_tokens, self.size))
+        )
+
+
+def _no_checkpoint(folder: Path) -> str:
+    if any((folder / name).is_file() for name in ("adapter_config.json", "config.json")):
+        return (
+            f"{folder} holds a model that another program made; Ventriloquist loads only checkpoints that it trained "
+            f"itself, which have a {DESCRIPTION}."
+        )
+    return f"{folder} is no checkpoint of Ventriloquist: there is no {DESCRIPTION} in it."
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Refuse a checkpoint in which something lies that could run code if it were opened; nothing is."""
+    try:
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
+    except OSError as error:
+        raise from_os_error(error, "reading the checkpoint") from None
+    if pickles:
+        raise Fault(
+            f"{folder / pickles[0]} can hold code and was not opened: no checkpoint of Ventriloquist has such a file. "
+            "Delete it, or name another checkpoint."
+        )
 
 
 def new_staging(folder: Path) -> Path:
@@ -164,6 +211,11 @@ def finished(workspace: Workspace) -> list[Path]:
     return [path.parent for path in sorted(finals, key=lambda path: path.stat().st_mtime)]
 
 
+def name_of(folder: Path) -> str:
+    """What a checkpoint is called: the folder of its training, or its own if it is a step."""
+    return folder.parent.name if folder.name == FINAL else folder.name
+
+
 def find(workspace: Workspace, wanted: str) -> Path:
     """The checkpoint that `wanted` names (a name, a path, or nothing for the newest), verified.
 
@@ -184,8 +236,16 @@ def locate(workspace: Workspace, wanted: str) -> Path:
             raise NoInput("There is no checkpoint yet. Run: ventriloquist train")
         return folders[-1]
     named = workspace.checkpoints / wanted
-    for folder in (named / FINAL, named, Path(wanted).expanduser() / FINAL, Path(wanted).expanduser()):
-        if (folder / DESCRIPTION).is_file():
-            return folder
+    try:
+        path = Path(wanted).expanduser()
+        for folder in (named / FINAL, named, path / FINAL, path):
+            if (folder / DESCRIPTION).is_file():
+                return folder
+        if path.is_dir() and path != Path():
+            raise NoInput(_no_checkpoint(path))
+    except PermissionError as error:
+        raise from_os_error(error, "looking for the checkpoint") from None
+    except (OSError, RuntimeError):
+        pass  # no path that could be: too long, or no such user's home
     names = ", ".join(path.parent.name for path in finished(workspace)) or "none yet"
-    raise NoInput(f"There is no checkpoint called {wanted} (there are: {names}).")
+    raise NoInput(f"There is no checkpoint called {one_line(wanted, 80)} (there are: {names}).")

@@ -6,57 +6,64 @@ so that what the model reads is always what training would have written.
 
 from __future__ import annotations
 
+import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
-from transformers import DynamicCache
 
-from ventriloquist.model.grammar import Constraint, Grammars
-from ventriloquist.model.tokens import LONGEST_SHARE, LineTokenizer
-from ventriloquist.windows.lines import Line, LineError, read
-from ventriloquist.windows.partial import PartialLine
+from ventriloquist.model.cache import CHUNK, RowsCache, TokenCache
+from ventriloquist.model.context import Context, Contexts
+from ventriloquist.model.draft import Cost, Draft, Piece, Written
+from ventriloquist.model.grammar import Grammars
+from ventriloquist.model.sampling import Sampling, Streams, draw
+from ventriloquist.model.tokens import LineTokenizer
 
-KNOWN_LINES = 4096
+__all__ = ["Cost", "Generator", "Piece", "Read", "Sampling", "Written"]
+
+NOT_BY_LINE = "This base's tokenizer does not keep to lines, so each message is tokenised with all that came before it."
+NOT_CUTTABLE = (
+    "What this base has read can hardly be cut back, so an undo or an edit may take as long as a first reading."
+)
+NOT_KEPT = "This base keeps nothing of what it has read, so each token takes as long as a first reading."
+
+
+class Read(NamedTuple):
+    """What a prefill did: tokens that had to be read, and lines of the context that were left out from the left."""
+
+    tokens: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is drawn. `max_tokens` bounds a line; a longer text is cut and closed."""
+class _Task:
+    """What is to be written: a line by one of `names` behind `context`, until `cancelled`."""
 
-    temperature: float = 0.8
-    top_p: float = 0.95
-    max_tokens: int = 160
-
-
-@dataclass(slots=True)
-class Cost:
-    """What one line cost."""
-
-    tokens: int = 0
-    sampled: int = 0
-    forwards: int = 0
-    read: int = 0
-    seconds: float = 0.0
+    context: Sequence[str]
+    names: Sequence[str]
+    replies: Sequence[str]
+    sampling: Sampling
+    cancelled: Callable[[], bool]
+    started: float
 
 
-class Piece(NamedTuple):
-    """A part of a line as it comes: `name` once it is certain, `text` as it grows, at last the whole `line`."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A context that stands in the cache but for its last ids, which are `pending`."""
 
-    kind: str
-    value: Any
-
-
-@dataclass(slots=True)
-class _Draft:
-    ids: list[int] = field(default_factory=list)
-    partial: PartialLine = field(default_factory=PartialLine)
+    fitted: Context
+    pending: list[int]
+    cost: Cost
 
 
 class Generator:
-    """One model with its cache."""
+    """One model with its cache.
+
+    `max_tokens`: what the model may read and write at once; a quarter of it is kept free for the line that is written.
+    """
 
     def __init__(
         self, model: Any, tokenizer: Any, device: torch.device, max_tokens: int, seed: int | None = None
@@ -66,21 +73,32 @@ class Generator:
         self.tokenizer = tokenizer
         self.device = device
         self.lines = LineTokenizer(tokenizer)
-        self.grammars = Grammars(tokenizer, model.config.vocab_size)
-        self.random = torch.Generator(device="cpu")
+        self.grammars = Grammars(tokenizer, model.config.get_text_config().vocab_size)
+        self.cache = TokenCache(model, device, max_tokens)
+        self._contexts = Contexts(self.lines, max_tokens)
         self.seed(seed)
-        self._cache = DynamicCache(config=model.config)
-        self._ids: list[int] = []
-        self._encoded: dict[str, list[int]] = {}
+
+    @property
+    def notice(self) -> str:
+        """A sentence where this base is slower than others, and why; else empty."""
+        kept = NOT_KEPT if not self.cache.keeps else "" if self.cache.cuttable else NOT_CUTTABLE
+        return " ".join(filter(None, ("" if self.lines.by_line else NOT_BY_LINE, kept)))
 
     def seed(self, seed: int | None) -> None:
         """Start the random numbers over; None takes a new seed."""
-        self.random.manual_seed(seed if seed is not None and seed >= 0 else torch.seed() % (1 << 62))
+        self._streams = Streams(seed)
 
-    def prefill(self, context: Sequence[str]) -> int:
-        """Bring the cache to `context` but its last token; returns how many tokens had to be read."""
-        ids = self._context_ids(context)
-        return self._sync(ids[:-1])
+    def forget(self) -> None:
+        """Drop what was read: the weights have changed, or the memory is wanted."""
+        self.cache.clear()
+
+    def prefill(self, context: Sequence[str], cancelled: Callable[[], bool] = lambda: False) -> Read:
+        """Bring the cache to `context` but its last token, as far as it comes before `cancelled`."""
+        fitted = self._contexts.fit(context)
+        before = self.cache.keep(fitted.ids[:-1])
+        if self.cache.advance(fitted.ids[before:-1], cancelled):
+            self.cache.mark()
+        return Read(len(self.cache.ids) - before, fitted.dropped)
 
     @torch.inference_mode()
     def write_line(
@@ -93,99 +111,118 @@ class Generator:
     ) -> Iterator[Piece]:
         """The line that follows `context` (header and message lines), piece by piece.
 
-        Ends with a `line` piece (Line, Cost); without one if `cancelled` became true.
+        Ends with a `line` piece, whose value is `Written`; without one if `cancelled` became true.
         """
-        started = time.perf_counter()
-        cost = Cost()
-        longest = min(sampling.max_tokens, self.max_tokens // LONGEST_SHARE)
-        ids = self._context_ids(context)
-        cost.read = self._sync(ids[:-1])
-        constraint = self.grammars.line(names, replies)
-        draft = _Draft()
-        pending = [ids[-1]]
-        while not draft.partial.complete and len(draft.ids) < longest:
-            if cancelled():
-                return
-            forced = constraint.forced()
-            if forced:
-                constraint.take(forced)
-            else:
-                logits = self._forward(pending, cost)
-                pending = []
-                forced = [self._draw(logits, constraint, sampling)]
-                constraint.take(forced)
-                cost.sampled += 1
-            draft.ids += forced
-            pending += forced
-            for grown in draft.partial.grow(self.tokenizer.decode(draft.ids, skip_special_tokens=False)):
-                yield Piece(*grown)
-        line = _finish(draft)
-        cost.tokens = len(draft.ids)
-        cost.seconds = time.perf_counter() - started
-        yield Piece("line", (line, cost))
-
-    def _context_ids(self, context: Sequence[str]) -> list[int]:
-        """The ids of a context, cut from the left to what the model can read before another line."""
-        if len(self._encoded) > KNOWN_LINES:
-            self._encoded.clear()
-        new = [line for line in dict.fromkeys(context) if line not in self._encoded]
-        self._encoded.update(zip(new, self.lines.encode_lines(new), strict=True))
-        room = self.max_tokens - max(self.max_tokens // LONGEST_SHARE, 1)
-        fitted = self.lines.fit(context, [self._encoded[line] for line in context], room)
-        if not self.lines.by_line:
-            return [*self.lines.lead, *self.lines.encode("".join(line.text for line in fitted))]
-        return [*self.lines.lead, *(token for line in fitted for token in line.ids)]
-
-    def _sync(self, ids: Sequence[int]) -> int:
-        """Make the cache hold exactly `ids`."""
-        shared = 0
-        for mine, theirs in zip(self._ids, ids, strict=False):
-            if mine != theirs:
-                break
-            shared += 1
-        if shared < len(self._ids):
-            self._cache.crop(shared - len(self._ids))
-            self._ids = self._ids[:shared]
-        fresh = list(ids[shared:])
-        if fresh:
-            self._forward(fresh, Cost())
-        return len(fresh)
+        task = _Task(context, names, replies, sampling, cancelled, time.perf_counter())
+        (stream,) = self._streams.of_line()
+        yield from self._write(task, stream)
 
     @torch.inference_mode()
-    def _forward(self, ids: Sequence[int], cost: Cost) -> torch.Tensor:
-        """Append `ids` to the cache; the logits after the last one, float32 on the CPU, (vocabulary,)."""
-        output = self.model(
-            input_ids=torch.tensor([list(ids)], device=self.device),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        self._ids += ids
-        cost.forwards += 1
-        logits: torch.Tensor = output.logits[0, -1].float().cpu()
-        return logits
+    def write_candidates(
+        self,
+        context: Sequence[str],
+        names: Sequence[str],
+        replies: Sequence[str],
+        sampling: Sampling,
+        count: int,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Written]:
+        """`count` lines that may each follow `context`; none if cancelled.
 
-    def _draw(self, logits: torch.Tensor, constraint: Constraint, sampling: Sampling) -> int:
-        allowed = constraint.allowed().nonzero().squeeze(1)
-        logits = logits[allowed]
-        if sampling.temperature <= 0:
-            return int(allowed[logits.argmax()])
-        ordered, order = torch.softmax(logits / sampling.temperature, -1).sort(descending=True)
-        cumulative = ordered.cumsum(-1)
-        kept = int((cumulative - ordered < sampling.top_p).sum())
-        # Drawn by hand: multinomial can return what has no probability at all.
-        point = torch.rand((), generator=self.random) * cumulative[kept - 1]
-        drawn = int(torch.searchsorted(cumulative[:kept], point, right=True).clamp(max=kept - 1))
-        return int(allowed[order[drawn]])
-
-
-def _finish(draft: _Draft) -> Line:
-    """The line that was written; one cut off by its length is closed where it stands."""
-    if draft.partial.complete:
+        Each has random numbers of its own, so that one is the same however many are asked for. They are written
+        together where the model can read rows of different lengths, else one after another.
+        """
+        task = _Task(context, names, replies, sampling, cancelled, time.perf_counter())
+        streams = self._streams.of_line(count)
         try:
-            line = read(draft.partial.written)
-        except LineError:
-            line = None
-        if isinstance(line, Line):
-            return line
-    return draft.partial.closed()
+            if count > 1 and self.cache.stacks:
+                return self._write_together(task, streams)
+            return self._write_in_turn(task, streams)
+        finally:
+            self.cache.keep(self._contexts.fit(context).ids[:-1])
+
+    def _write(self, task: _Task, stream: random.Random) -> Iterator[Piece]:
+        begun = self._begin(task)
+        if begun is None:
+            return
+        draft = self._draft(task, begun, stream)
+        yield from draft.force()
+        while not draft.ended:
+            if task.cancelled():
+                return
+            before = self.cache.forwards
+            logits = _readable(self.cache.read(draft.given()))
+            draft.cost.forwards += self.cache.forwards - before
+            yield from draft.draw(self._draw(logits, draft, task.sampling))
+        yield Piece("line", draft.finished())
+
+    def _write_in_turn(self, task: _Task, streams: Sequence[random.Random]) -> list[Written]:
+        found: list[Written] = []
+        for stream in streams:
+            last = deque(self._write(replace(task, started=time.perf_counter()), stream), maxlen=1)
+            if not last or last[0].kind != "line":
+                return []
+            found.append(last[0].value)
+        return found
+
+    def _write_together(self, task: _Task, streams: Sequence[random.Random]) -> list[Written]:
+        begun = self._begin(task)
+        if begun is None:
+            return []
+        drafts = [self._draft(task, begun, stream) for stream in streams]
+        for draft in drafts:
+            draft.force()
+        alive = [draft for draft in drafts if not draft.ended]
+        rows: RowsCache | None = None
+        while alive:
+            if task.cancelled():
+                return []
+            chunks = [draft.given() for draft in alive]
+            if rows is None:  # all begin alike: that is read once, in the cache that is kept
+                logits = self.cache.read(chunks[0]).expand(len(alive), -1)
+                rows = self.cache.rows(len(alive))
+            else:
+                logits = rows.read(chunks)
+            for draft, row in zip(alive, _readable(logits), strict=True):
+                draft.cost.forwards += 1
+                draft.draw(self._draw(row, draft, task.sampling))
+            going = [number for number, draft in enumerate(alive) if not draft.ended]
+            rows.keep(going)
+            alive = [alive[number] for number in going]
+        return [draft.finished() for draft in drafts]
+
+    def _begin(self, task: _Task) -> _Begun | None:
+        """Read the context; None if cancelled. Its last tokens wait for the first forced ones, to be read with them."""
+        fitted = self._contexts.fit(task.context)
+        before, forwards = self.cache.keep(fitted.ids[:-1]), self.cache.forwards
+        fresh = fitted.ids[before:]
+        cost = Cost(read=len(fresh) - 1, dropped=fitted.dropped)
+        whole = (len(fresh) - 1) // CHUNK * CHUNK if self.cache.cuttable else len(fresh) - 1
+        if not self.cache.advance(fresh[:whole], task.cancelled):
+            return None
+        self.cache.mark()
+        cost.forwards = self.cache.forwards - forwards
+        return _Begun(fitted, fresh[whole:], cost)
+
+    def _draft(self, task: _Task, begun: _Begun, stream: random.Random) -> Draft:
+        constraint = self.grammars.line(task.names, task.replies, begun.fitted.owed)
+        longest = self._contexts.longest
+        draft = Draft(
+            self.grammars, constraint, task.names, task.sampling, longest, stream, replace(begun.cost), task.started
+        )
+        draft.pending = list(begun.pending)
+        draft.owed = len(begun.fitted.owed.encode())
+        if task.sampling.repetition_penalty != 1:
+            draft.penalise(self._contexts.recent_text(task.context))
+        return draft
+
+    def _draw(self, logits: torch.Tensor, draft: Draft, sampling: Sampling) -> int:
+        """The next token of a draft. `logits`: (vocabulary,), float32 on the CPU. Every token that is chosen at all is
+        chosen here."""
+        repeated = tuple(draft.repeated) if draft.in_text else ()
+        return draw(logits, draft.constraint.allowed(), sampling, draft.stream, repeated)
+
+
+def _readable(logits: torch.Tensor) -> torch.Tensor:
+    """Logits as the drawing takes them: float32 on the CPU."""
+    return logits.to(device="cpu", dtype=torch.float32)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import llguidance
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from ventriloquist.faults import Fault
 from ventriloquist.windows.lines import CONTENT_TYPES, DELTAS, KEYS, quote
@@ -18,14 +19,25 @@ _STRING = r'/"([^"\\\x00-\x1f]|\\["\\bfnrt]|\\u[0-9a-f]{4})+"/'
 _LEADS = {key: ("{" if key == KEYS[0] else ", ") + f'"{key}": ' for key in KEYS}
 
 
-def line_grammar(names: Sequence[str], replies: Sequence[str]) -> str:
-    """Lark text for a line by one of `names`, replying to nothing or to one of `replies` (already cut)."""
+KEPT_LINES = 32
+"""Compiled grammars that are kept; compiling one takes a millisecond, copying it a microsecond."""
+
+
+def line_grammar(names: Sequence[str], replies: Sequence[str], owed: str = "") -> str:
+    """Lark text for a line by one of `names`, replying to nothing or to one of `replies` (already cut).
+
+    `owed` is text that stands before the line and has not been read yet.
+    """
     reply = [quote(None), *(quote(text) for text in dict.fromkeys(replies))]
     fixed = {key: _literal(lead) for key, lead in _LEADS.items()}
     return "\n".join(
         (
-            "start: " + " ".join(f"{fixed[key]} {key}" for key in KEYS) + " " + _literal("}\n"),
-            f"name: {_any(quote(name) for name in names)}",
+            "start: "
+            + (f"{_literal(owed)} " if owed else "")
+            + " ".join(f"{fixed[key]} {key}" for key in KEYS)
+            + " "
+            + _literal("}\n"),
+            f"name: {_any(quote(name) for name in dict.fromkeys(names))}",
             f"delta: {_any(quote(delta) for delta in DELTAS)}",
             f"reply_to: {_any(reply)}",
             f"content_type: {_any(quote(kind) for kind in CONTENT_TYPES)}",
@@ -44,11 +56,11 @@ def _literal(text: str) -> str:
 
 
 class Constraint:
-    """Follows one line through the grammar."""
+    """Follows one line through the grammar. `mask` is a buffer of 32 bits a word that many constraints may share."""
 
-    def __init__(self, matcher: llguidance.LLMatcher, vocabulary: int) -> None:
+    def __init__(self, matcher: llguidance.LLMatcher, mask: npt.NDArray[np.int32], vocabulary: int) -> None:
         self._matcher = matcher
-        self._mask = np.zeros((vocabulary + 31) // 32, dtype=np.int32)
+        self._mask = mask
         self._vocabulary = vocabulary
         self._check()
 
@@ -56,12 +68,13 @@ class Constraint:
         """The tokens that can only come next, the same as training's; maybe none."""
         return list(self._matcher.compute_ff_tokens())
 
-    def allowed(self) -> torch.Tensor:
-        """Which tokens may come next: bool, (vocabulary,)."""
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """Which tokens may come next, (vocabulary,)."""
         self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
         self._check()
-        bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocabulary]
-        return torch.from_numpy(bits.astype(np.bool_))
+        # Faster than any look-up into memory of our own, though it returns new memory each time.
+        bits = np.unpackbits(self._mask.view(np.uint8), count=self._vocabulary, bitorder="little")
+        return bits.view(np.bool_)
 
     def take(self, tokens: Sequence[int]) -> None:
         self._matcher.consume_tokens(list(tokens))
@@ -102,8 +115,22 @@ class Grammars:
                 raise Fault("This base's tokenizer cannot be held to the schema of a line; use another base.") from None
             raise
         self._vocabulary = vocabulary
+        self._mask = np.zeros((vocabulary + 31) // 32, dtype=np.int32)
+        self._compiled: OrderedDict[tuple[tuple[str, ...], tuple[str, ...], str], llguidance.LLMatcher] = OrderedDict()
 
-    def line(self, names: Sequence[str], replies: Sequence[str]) -> Constraint:
-        """A constraint at the start of a line."""
-        matcher = llguidance.LLMatcher(self._tokenizer, line_grammar(names, replies))
-        return Constraint(matcher, self._vocabulary)
+    def line(self, names: Sequence[str], replies: Sequence[str], owed: str = "") -> Constraint:
+        """A constraint at the start of a line; see `line_grammar`."""
+        key = (tuple(names), tuple(replies), owed)
+        matcher = self._compiled.get(key)
+        if matcher is None:
+            matcher = llguidance.LLMatcher(self._tokenizer, line_grammar(names, replies, owed))
+            self._compiled[key] = matcher
+            if len(self._compiled) > KEPT_LINES:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return Constraint(matcher.deep_copy(), self._mask, self._vocabulary)
+
+    def written(self, tokens: Sequence[int]) -> bytes:
+        """The bytes that tokens write: those the grammar goes by; a character may be cut."""
+        data: bytes = self._tokenizer.decode_bytes(list(tokens))
+        return data

@@ -24,6 +24,7 @@ from ventriloquist.faults import Fault
 from ventriloquist.model import needs
 from ventriloquist.model.base import Base, choose_dtype
 from ventriloquist.model.batches import split_step
+from ventriloquist.model.memory import is_out_of_memory
 from ventriloquist.model.needs import Needs
 from ventriloquist.model.schedule import Schedule
 from ventriloquist.model.tokenised import Tokenised
@@ -273,7 +274,7 @@ def enough_memory(wanted: Wanted, device: torch.device) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         milder = next((flag for flag, _ in _changes(wanted, device)), _smaller_base(wanted))
         again = "start it again with" if milder.startswith(_SAME_MODEL) else "start a new one (--fresh) with"
@@ -285,18 +286,6 @@ def enough_memory(wanted: Wanted, device: torch.device) -> Iterator[None]:
 
 _SAME_MODEL = ("--checkpointing", "--tokens-per-batch")
 """What changes the memory alone: with any other setting it is another training."""
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    words = str(error).lower()
-    return any(said in words for said in _OUT_OF_MEMORY)
-
-
-_OUT_OF_MEMORY = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
-)  # fmt: skip
 
 
 def _tokens(count: int) -> str:

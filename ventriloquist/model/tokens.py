@@ -81,6 +81,12 @@ class LineTokenizer:
             parts[bisect.bisect_right(ends, start)].append(token)
         return parts
 
+    def encode_with_ends(self, text: str) -> list[tuple[int, int]]:
+        """The ids of a whole text, each with the character that it ends before."""
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        ends = (end for _, end in encoded["offset_mapping"])
+        return list(zip(encoded["input_ids"], ends, strict=True))
+
     def windows(self, text: str, targets: int, max_tokens: int) -> list[TokenWindow]:
         """A window as ids, in as many pieces as `max_tokens` demands; see `assemble`."""
         lines = split_lines(text)
@@ -99,7 +105,7 @@ class LineTokenizer:
         a line was cut that is too long by itself.
         """
         longest = max_tokens // LONGEST_SHARE
-        body = [self._bounded(text, line_ids, longest) for text, line_ids in zip(lines[1:], ids[1:], strict=True)]
+        body = [self.bounded(text, line_ids, longest) for text, line_ids in zip(lines[1:], ids[1:], strict=True)]
         header = [*self.lead, *ids[0]]
         room = max_tokens - len(header)
         found = []
@@ -111,7 +117,7 @@ class LineTokenizer:
                 continue
             piece = body[start:end]
             if start > 0:
-                piece[0] = self._as_first(piece[0])
+                piece[0] = self.as_first(piece[0])
             found.append(self._joined(header, piece, learnt - start))
             learnt = end
         return [window for window in found if window.lines]
@@ -140,17 +146,17 @@ class LineTokenizer:
         room = max_tokens - len(self.lead) - len(header.ids)
         kept: list[FittedLine] = []
         for text, line_ids in zip(reversed(lines[1:]), reversed(ids[1:]), strict=True):
-            line = self._bounded(text, line_ids, max_tokens // LONGEST_SHARE)
+            line = self.bounded(text, line_ids, max_tokens // LONGEST_SHARE)
             if len(line.ids) > room:
                 break
             room -= len(line.ids)
             kept.append(line)
         kept.reverse()
         if kept and len(kept) < len(lines) - 1:
-            kept[0] = self._as_first(kept[0])
+            kept[0] = self.as_first(kept[0])
         return [header, *kept]
 
-    def _as_first(self, line: FittedLine) -> FittedLine:
+    def as_first(self, line: FittedLine) -> FittedLine:
         """The line with the delta that a window's first line has."""
         text = _with_first_delta(line.text)
         if text == line.text:
@@ -158,7 +164,8 @@ class LineTokenizer:
         ids = self.encode(text)
         return FittedLine(text, ids, max(len(ids) - len(line.ids) + line.true, 0))
 
-    def _bounded(self, text: str, ids: Sequence[int], limit: int) -> FittedLine:
+    def bounded(self, text: str, ids: Sequence[int], limit: int) -> FittedLine:
+        """The line, its text cut so that it has at most `limit` tokens."""
         line = FittedLine(text, list(ids), len(ids))
         return line if len(line.ids) <= limit else self._cut(line, limit)
 

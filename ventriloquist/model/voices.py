@@ -27,6 +27,7 @@ class Voices:
     ) -> None:
         self.model = model
         self.given = (tokenizer, device, max_tokens)
+        self.generator: Generator | None = None
         self.windows = [window for window in windows if _of(window)[2].content_type == "text"]
         self.seed = seed
 
@@ -50,12 +51,16 @@ class Voices:
         header, before, real = _of(random.Random(f"{self.seed}/{step}").choice(self.windows))
         was_training = self.model.training
         self.model.eval()
-        generator = Generator(self.model, *self.given, seed=self.seed)
+        self.generator = self.generator or Generator(self.model, *self.given)
+        self.generator.seed(self.seed)
         written: list[Line] = []
-        for number in range(WRITTEN):
-            names = [real.name] if number == 0 else list(header.members)
-            written.append(_next(generator, [write(header), *map(write, [*before, *written])], names))
-        self.model.train(was_training)
+        try:
+            for number in range(WRITTEN):
+                names = [real.name] if number == 0 else list(header.members)
+                written.append(_next(self.generator, [write(header), *map(write, [*before, *written])], names))
+        finally:
+            self.generator.forget()  # the next step changes the weights
+            self.model.train(was_training)
         run.exchange(step, list(map(_told, before[-SHOWN:])), list(map(_told, written)), _told(real))
 
 

@@ -34,6 +34,8 @@ def evaluate(settings: EvaluateSettings, workspace: Workspace, run: Run) -> dict
         )
     given: dict[str, Any] = {
         "device": settings.device,
+        "precision": settings.precision,
+        "bits": settings.bits,
         "threads": settings.threads,
         "seed": settings.seed,
         "run": run,

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 
+from ventriloquist.faults import UsageFault
 from ventriloquist.settings.merging import MAIN, StageSettings
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+_PRECISION: Any = Field(
+    "auto", description="What the model computes in (auto: bf16 on a GPU that has it, else fp32; tiny: fp32)."
+)
+_IN_8BIT: Any = Field(
+    False, description="Load the base in 8 bits (needs the extra quantized; default: as it was trained)."
+)
+_IN_4BIT: Any = Field(
+    False, description="Load the base in 4 bits (needs the extra quantized; default: as it was trained)."
+)
 
 
 class CollectSettings(StageSettings):
@@ -135,9 +147,17 @@ class EvaluateSettings(StageSettings):
     )
     limit: int = Field(200, description="At most this many held-out messages.", ge=1, json_schema_extra=MAIN)
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
+    precision: Precision = _PRECISION
+    load_in_8bit: bool = _IN_8BIT
+    load_in_4bit: bool = _IN_4BIT
     threads: int = Field(0, description="CPU threads (0: all cores).", ge=0)
     with_base: bool = Field(True, description="Also measure the model as it was before training.")
     seed: int = Field(17, description="Seed of everything drawn.", ge=0)
+
+    @property
+    def bits(self) -> int | None:
+        """See `chosen_bits`."""
+        return chosen_bits(self)
 
 
 class ChatSettings(StageSettings):
@@ -150,8 +170,35 @@ class ChatSettings(StageSettings):
     members: str = Field("", description="Who is in the conversation, separated by commas (default: you and target).")
     temperature: float = Field(0.8, description="0 takes the likeliest token; 1 samples as learnt.", ge=0, le=3)
     top_p: float = Field(0.95, description="Sample among the tokens that make up this share.", gt=0, le=1)
-    max_tokens: int = Field(160, description="Longest message, in tokens.", ge=8)
+    min_p: float = Field(0.0, description="Leave out tokens less likely than this share of the likeliest.", ge=0, le=1)
+    repetition_penalty: float = Field(
+        1.0, description="Above 1, a message says its words over and over less.", ge=1, le=2
+    )
+    max_tokens: int = Field(160, description="Longest message, in tokens.", ge=8, le=4096)
     max_messages: int = Field(4, description="At most this many messages in a row.", ge=1, le=64)
+    delay: float = Field(
+        0.0,
+        description="Wait before each message as long as they would, at most so many seconds (0: not at all).",
+        ge=0,
+        le=86_400,
+    )
     seed: int = Field(-1, description="Same seed, same conversation (-1: a new one each time).", ge=-1)
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the model runs.")
+    precision: Precision = _PRECISION
+    load_in_8bit: bool = _IN_8BIT
+    load_in_4bit: bool = _IN_4BIT
     threads: int = Field(0, description="CPU threads (0: all cores).", ge=0)
+
+    @property
+    def bits(self) -> int | None:
+        """See `chosen_bits`."""
+        return chosen_bits(self)
+
+
+def chosen_bits(settings: EvaluateSettings | ChatSettings) -> int | None:
+    """What the base's linear layers are rounded to while it is loaded: 8, 4, 0 (not at all: where either was turned
+    off) or None (as the checkpoint was trained); raises UsageFault where both are asked for."""
+    if settings.load_in_8bit and settings.load_in_4bit:
+        raise UsageFault("Choose one of --load-in-8bit and --load-in-4bit.")
+    given = settings.model_fields_set & {"load_in_8bit", "load_in_4bit"}
+    return 8 if settings.load_in_8bit else 4 if settings.load_in_4bit else 0 if given else None

@@ -173,9 +173,8 @@ class VentriloquistApp(App[None]):
     def _talk(self, event: Found) -> None:
         if any(isinstance(screen, ChatScreen) for screen in self.screen_stack):
             return  # asked for twice; one model in memory is enough
-        session = Session(ModelProcess(event.folder, event.settings), event.settings)
-        name = event.folder.parent.name if event.folder.name == checkpoint.FINAL else event.folder.name
-        self.push_screen(ChatScreen(session, name))
+        session = Session(ModelProcess(event.folder, event.settings), event.settings, self.workspace)
+        self.push_screen(ChatScreen(session))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR:

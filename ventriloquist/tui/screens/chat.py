@@ -3,240 +3,381 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.message import Message
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
-from ventriloquist.chat.events import Changed, ChatEvent, Failed, Quit, Said, Text, Told, TurnEnded, Writing, Wrote
+from ventriloquist.chat import events
+from ventriloquist.chat.commands import LONGEST
 from ventriloquist.chat.session import Session
-from ventriloquist.faults import Fault
-from ventriloquist.text import one_line
-from ventriloquist.tui.paint import MUTED, put, spread
-from ventriloquist.tui.screens.base import AppScreen, sentence_of
-from ventriloquist.tui.widgets.prompt import Hints, Prompt
+from ventriloquist.text import one_line, plain
+from ventriloquist.tui.driving import Began, Done, Driving, Happened, Opened
+from ventriloquist.tui.paint import MUTED
+from ventriloquist.tui.scene import Scene
+from ventriloquist.tui.screens.base import AppScreen
+from ventriloquist.tui.screens.candidates import CandidatesScreen
+from ventriloquist.tui.screens.help import HelpScreen, keys_of
+from ventriloquist.tui.screens.pick import PickScreen
+from ventriloquist.tui.screens.told import ToldScreen
+from ventriloquist.tui.widgets.blocks import columns
+from ventriloquist.tui.widgets.chat_head import ChatHead
+from ventriloquist.tui.widgets.fitting_footer import FittingFooter
+from ventriloquist.tui.widgets.prompt import Prompt
+from ventriloquist.tui.widgets.side_panel import SidePanel
+from ventriloquist.tui.widgets.suggestions import Suggestions
 from ventriloquist.tui.widgets.transcript import Transcript
-from ventriloquist.windows.render import Entry
 
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Who is there and what was said, copied in the thread that changes it."""
-
-    me: str = ""
-    others: tuple[str, ...] = ()
-    target: str | None = None
-    known: tuple[str, ...] = ()
-    entries: tuple[Entry, ...] = ()
+WIDE = 110
+"""From so many columns on the side panel is there without being asked for."""
 
 
 class ChatScreen(AppScreen):
-    """Drives a session from a thread; each of its events comes here as a message."""
+    """Submits what is typed to a session, and paints what happens in it; a key is a typed command."""
 
     HELP = """Type and press enter; whoever is the target answers, as they would have. `Name: words` puts words into \
-a member's mouth. Commands begin with /; tab completes them and names. Everything marked generated was written by \
+a member's mouth. Commands begin with /; tab completes them and names. On an empty line tab chooses a message: r \
+replies to it, e edits it, l + h react, c copies it, b goes on from it. Everything marked generated was written by \
 the model, not by the person."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "say('/retry')", "Retry"),
-        Binding("ctrl+z", "say('/undo')", "Undo"),
-        Binding("escape", "back", "Back", key_display="esc"),
+        Binding("escape", "back", "Back", key_display="esc", tooltip="Stop the reply, close what is open, leave"),
+        Binding("ctrl+r", "say('/retry')", "Retry", tooltip="Ask for the last reply again"),
+        Binding("ctrl+z", "say('/undo')", "Undo", tooltip="Take the last turn back"),
         Binding("f1", "help", "Help", key_display="F1"),
+        Binding("f2", "panel", "Panel", key_display="F2", tooltip="People, model and settings"),
+        Binding("ctrl+n", "say('/candidates 3')", "Candidates", tooltip="Three ways in which they could answer"),
+        Binding("ctrl+l", "say('/live')", "Live", tooltip="Go on from a real conversation"),
+        Binding("ctrl+o", "say('/open')", "Open", tooltip="Go on with a conversation that was kept"),
+        Binding("ctrl+y", "copy_last", "Copy", tooltip="Copy the last generated message"),
         Binding("pageup", "scroll(-1)", "Scroll up", show=False),
         Binding("pagedown", "scroll(1)", "Scroll down", show=False),
     ]
 
-    @dataclass
-    class Opened(Message):
-        """The model is loaded, or could not be."""
-
-        scene: Scene
-        problem: str | None = None
-
-    @dataclass
-    class Happened(Message):
-        """An event of the session."""
-
-        what: ChatEvent
-        scene: Scene
-
-    def __init__(self, session: Session, checkpoint: str) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.checkpoint = checkpoint
-        self.scene = Scene()
+        self.driving = Driving(session, self.post_message)
+        self.scene = Scene(checkpoint=session.checkpoint)
         self.state = "loading"
-        self.writer = ""
-        self._generated: dict[int, Entry] = {}
-        self._left = threading.Event()
+        self.doing = ""
+        self.asked = ""
+        self.pending = False
+        self.cancelling = False
+        self._by_hand = False
+        self._cost: Mapping[str, Any] = {}
+        self._next: events.Choose | events.Offered | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
-        yield Transcript()
-        yield Hints(id="hints", markup=False)
+        yield ChatHead()
+        suggestions = Suggestions()
+        with Horizontal(id="chat-body"):
+            yield Transcript()
+            yield SidePanel()
+        yield suggestions
         with Horizontal(id="typing"):
             yield Static(Content("›"), id="sign")
-            yield Prompt()
-        yield Footer(show_command_palette=False)
+            yield Prompt(suggestions, self._quoted)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
-        self.query_one(Hints).display = False
+        self.query_one(SidePanel).display = self.app.size.width >= WIDE
         self.query_one(Prompt).focus()
         self._paint_head()
         self._open()
 
-    def on_resize(self) -> None:
-        self._paint_head()
-
     def on_unmount(self) -> None:
-        """However the screen goes, the model's process goes with it; it may take seconds, so in a thread."""
-        self._left.set()
-        threading.Thread(target=self._close_session, name="close-chat").start()
-
-    def _close_session(self) -> None:
-        self.session.cancel()
-        self.session.close()
+        """However the screen goes, the model's process goes with it."""
+        threading.Thread(target=self.driving.leave, name="close-chat").start()
 
     @work(thread=True, exit_on_error=False, group="session")
     def _open(self) -> None:
-        problem = None
-        try:
-            self.session.open()
-        except Fault as fault:
-            problem = str(fault)
-        if self._left.is_set():
-            self.session.close()
-        else:
-            self.post_message(self.Opened(self._scene_now(), problem))
+        self.driving.open()
 
     @work(thread=True, exit_on_error=False, group="session")
     def _submit(self, typed: str) -> None:
-        try:
-            for event in self.session.submit(typed):
-                self.post_message(self.Happened(event, self._scene_now()))
-        except Exception as error:  # noqa: BLE001
-            # Whatever a reply meets is told on the screen, and the typed words are given back.
-            self.post_message(self.Happened(Failed(sentence_of(error), typed), self._scene_now()))
-        finally:
-            self.post_message(self.Happened(TurnEnded(), self._scene_now()))
-            if self._left.is_set():
-                self.session.close()
+        self.driving.submit(typed, self.scene.known)
 
-    def _scene_now(self) -> Scene:
-        talk = self.session.conversation
-        return Scene(talk.me, tuple(talk.others), talk.target, tuple(self.session.known), tuple(talk.entries))
+    # --- what happens
 
     @on(Opened)
     def _opened(self, event: Opened) -> None:
         transcript = self.query_one(Transcript)
-        self.state = "failed" if event.problem else "ready"
+        pending, self.pending = self.pending, False
+        if event.scene is None:
+            self.state = "failed"
+            transcript.notice(f"{event.problem} Enter tries again, esc leaves.", failed=True)
+            self._paint_head()
+            return
+        self.state = "ready"
         self._take(event.scene)
-        if event.problem:
-            transcript.notice(event.problem, failed=True)
-        else:
-            transcript.notice(f"You are {one_line(event.scene.me, 40)}. Say something; /help shows the commands.")
+        me = one_line(event.scene.me, 40)
+        transcript.notice(f"You are {me}. / shows the commands, F1 the keys.")
+        transcript.notice(str(event.scene.facts.get("notice") or ""))
+        if pending:
+            self._send(self.query_one(Prompt).value)
+
+    @on(Began)
+    def _began(self, event: Began) -> None:
+        self.doing = f"{one_line(event.growth.name, 30) or 'the model'} is typing"
+        self.query_one(Transcript).begin(event.growth)
+        self._paint_head()
 
     @on(Happened)
     def _happened(self, event: Happened) -> None:
         transcript, what = self.query_one(Transcript), event.what
+        if not isinstance(what, events.Told | events.Choose | events.Offered | events.Busy):
+            transcript.drop_growing()
+        if isinstance(what, events.Wrote) and what.cost:
+            self._cost = what.cost
         self._take(event.scene)
         match what:
-            case Said():
-                transcript.add(what.entry, generated=False)
-            case Writing():
-                self.writer = what.name
-                transcript.begin(what.name)
-            case Text():
-                transcript.grow(what.text)
-            case Wrote():
-                self._generated[id(what.entry)] = what.entry
-                transcript.add(what.entry, generated=True)
-            case TurnEnded():
-                transcript.drop_growing()
-                self.state, self.writer = "ready", ""
-            case Told():
-                transcript.tell(what.lines)
-            case Changed():
-                transcript.repaint(event.scene.entries, self._generated)
+            case events.Said():
+                transcript.follow()
+            case events.Waiting():
+                self.doing = f"{one_line(what.name, 30)} answers in {_lasting(what.seconds)}"
+            case events.Told():
+                self._tell(what.lines)
+            case events.Choose() | events.Offered():
+                self._next = what
+            case events.Busy():
+                self.doing = one_line(what.doing, 60).removesuffix("…")
+            case events.Changed():
                 transcript.notice(what.notice)
-            case Failed():
-                transcript.drop_growing()
+            case events.Failed():
                 transcript.notice(what.sentence, failed=True)
-                self._give_back(what.typed)
-            case Quit():
+                self._give_back(what.typed if self._by_hand else "")
+            case events.TurnEnded():
+                self.doing = ""
+            case events.Quit():
                 self.dismiss()
         self._paint_head()
 
+    @on(Done)
+    def _done(self, event: Done) -> None:
+        self.query_one(Transcript).drop_growing()
+        self.state, self.doing, self.cancelling = "ready", "", False
+        self._take(event.scene)
+        what, self._next = self._next, None
+        if isinstance(what, events.Choose):
+            self._ask(what)
+        elif isinstance(what, events.Offered):
+            self.app.push_screen(CandidatesScreen(what.lines), self._picked)
+
+    def _ask(self, what: events.Choose) -> None:
+        def chosen(number: int | None) -> None:
+            if number is not None:
+                self._begin(what.choices[number].typed)
+
+        choices = [(choice.label, one_line(choice.told, 60)) for choice in what.choices]
+        self.app.push_screen(PickScreen(what.question, choices), chosen)
+
+    def _picked(self, number: int | None) -> None:
+        if number is not None:
+            self._begin(f"/pick {number}")
+
+    def _tell(self, lines: tuple[tuple[str, str], ...]) -> None:
+        """A short answer stands among the messages, a long one on a sheet of its own."""
+        transcript = self.query_one(Transcript)
+        room = transcript.size.height // 2
+        if len(lines) > room or len(columns(lines, max(transcript.size.width - 4, 8))) > room:
+            self.app.push_screen(ToldScreen(self.asked, lines))
+        else:
+            transcript.tell(lines)
+            transcript.follow()
+
     def _take(self, scene: Scene) -> None:
+        """Paint another scene; each part looks for itself what of it is new."""
         self.scene = scene
-        self.query_one(Transcript).me = scene.me
-        self.query_one(Prompt).known = scene.known
+        transcript, prompt = self.query_one(Transcript), self.query_one(Prompt)
+        transcript.me = scene.me
+        transcript.show(scene.said)
+        prompt.known, prompt.options = scene.known, scene.options
+        self.query_one(SidePanel).show(scene, self._cost)
         self._paint_head()
 
     def _give_back(self, typed: str) -> None:
+        """The words that could not be sent: in the prompt, or, if others are there by now, one key up."""
         prompt = self.query_one(Prompt)
         if typed and not prompt.value:
-            prompt.value = typed
-            prompt.cursor_position = len(prompt.value)
+            prompt.put(typed)
+        elif typed:
+            prompt.remember(typed)
 
     def _paint_head(self) -> None:
-        width = max(self.size.width - 4, 20)
-        told = {
-            "loading": "loading the model…",
-            "failed": "the model is not loaded",
-            "writing": f"{one_line(self.writer, 30) or 'the model'} is writing… esc stops",
-        }.get(self.state) or self._cast()
-        checkpoint = Content.styled(one_line(self.checkpoint, max(width // 3, 8)), MUTED)
-        put(self.query_one("#head", Static), spread(Content(told), checkpoint, width))
+        self.query_one(ChatHead).show(self.scene, self._doing())
 
-    def _cast(self) -> str:
-        others = [one_line(name, 24) for name in self.scene.others]
-        who = "anyone answers" if self.scene.target is None else f"{one_line(self.scene.target, 24)} answers"
-        if len(others) < 2:
-            return who
-        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-        return f"{who} · with {', '.join(others[:4])}{more}"
+    def _doing(self) -> Content | None:
+        """What goes on, if anything does."""
+        if self.state == "loading":
+            return Content("loading the model… then your words go" if self.pending else "loading the model…")
+        if self.state == "failed":
+            return Content("the model is not loaded")
+        if self.state == "ready":
+            return None
+        if self.cancelling:
+            return Content("stopping… esc again leaves")
+        return Content.assemble(f"{self.doing or 'one moment'}…", ("  esc stops", MUTED))
+
+    # --- typing
+
+    def _quoted(self, number: int) -> tuple[str, str]:
+        """Who said the message of this number, counted from the end, and what."""
+        if not 1 <= number <= len(self.scene.said):
+            return "", ""
+        entry = self.scene.said[-number].entry
+        return entry.name, entry.text
 
     @on(Input.Changed, "#prompt")
     def _typed(self) -> None:
-        prompt = self.query_one(Prompt)
-        self.query_one(Hints).show(prompt.value, prompt.candidates())
+        self.query_one(Prompt).offer()
+        if self.pending:
+            self.pending = False
+            self._paint_head()
+
+    @on(Prompt.TooLong)
+    def _too_long(self) -> None:
+        told = f"A message may have {LONGEST:,} characters; the rest was left out."
+        self.notify(told, timeout=5, severity="warning", markup=False)
+
+    @on(Suggestions.Clicked)
+    def _clicked_suggestion(self, event: Suggestions.Clicked) -> None:
+        self.query_one(Prompt).take(event.line)
+        self.query_one(Prompt).focus()
 
     @on(Input.Submitted, "#prompt")
     def _entered(self, event: Input.Submitted) -> None:
-        if self._submit_line(event.value):
-            self.query_one(Prompt).remember(event.value)
-            self.query_one(Prompt).value = ""
+        if not event.value.strip() and self.state != "failed":
+            return
+        if self.state in ("loading", "failed") and event.value != "/quit":
+            self.pending = bool(event.value.strip())
+            if self.state == "failed":
+                self.state = "loading"
+                self._open()
+            self._paint_head()
+        else:
+            self._send(event.value)
 
-    def _submit_line(self, typed: str) -> bool:
-        if self.state == "failed" and typed == "/quit":
-            self.dismiss()
-        if not typed.strip() or self.state == "failed":
+    def _send(self, typed: str) -> None:
+        """Submit a typed line, and empty the prompt of it."""
+        if self._begin(typed, by_hand=True):
+            prompt = self.query_one(Prompt)
+            if prompt.value == typed:
+                prompt.remember(typed)
+                prompt.value = ""
+
+    def _begin(self, typed: str, *, by_hand: bool = False) -> bool:
+        """Submit a line, unless another is being answered; then say so."""
+        if self.state in ("loading", "failed"):
+            if typed == "/quit":
+                self.dismiss()
             return False
-        if self.state != "ready":
-            doing = (
-                "The model is still loading." if self.state == "loading" else "A reply is being written; esc stops it."
-            )
-            self.notify(doing, timeout=3, markup=False)
+        if self.state == "busy":
+            self.notify("A reply is being written; esc stops it.", timeout=3, markup=False)
             return False
-        self.state = "writing" if not typed.startswith("/") or typed.startswith(("//", "/retry", "/cont")) else "busy"
+        self.state, self.doing, self.asked, self._by_hand = "busy", "", typed, by_hand
+        self.query_one(Suggestions).show(())
         self._submit(typed)
         self._paint_head()
         return True
 
+    # --- keys
+
+    def action_help(self) -> None:
+        """The keys of the chat; those that every line to type into has are left out."""
+        own = {binding.description for kind in Input.__mro__ for binding in bindings_of(kind)}
+        keys = [(key, told) for key, told in keys_of(self) if told not in own]
+        self.app.push_screen(HelpScreen(self.HELP, keys))
+
     def action_say(self, typed: str) -> None:
         """Do a command as if it had been typed."""
-        self._submit_line(typed)
+        if self.state == "loading":
+            self.notify("The model is still loading.", timeout=3, markup=False)
+        else:
+            self._begin(typed)
+
+    def action_with_chosen(self, doing: str) -> None:
+        """Do something with the chosen message."""
+        transcript, prompt = self.query_one(Transcript), self.query_one(Prompt)
+        number = transcript.chosen_number
+        if number is None or number > len(self.scene.said):
+            return
+        text = self.scene.said[-number].entry.text
+        if doing == "copy":
+            self._copy(text)
+        elif doing == "reply":
+            prompt.put(f"/reply #{number} ", quiet=False)
+            prompt.focus()
+        elif doing == "edit":
+            prompt.put(f"/edit #{number} {text}", quiet=False)
+            prompt.focus()
+        elif doing == "branch":
+            self.action_say(f"/branch #{number}")
+        else:
+            self.action_say(f"/react #{number} {doing}")
+
+    def action_copy_last(self) -> None:
+        """Copy what the model wrote last."""
+        last = next((each for each in reversed(self.scene.said) if each.generated), None)
+        if last is None:
+            self.notify("Nothing was generated yet.", timeout=3, markup=False)
+        else:
+            self._copy(last.entry.text)
+
+    def _copy(self, text: str) -> None:
+        self.app.copy_to_clipboard(plain(text))
+        self.notify("Copied.", timeout=2, markup=False)
+
+    def action_to_prompt(self) -> None:
+        """Back to the line to type into."""
+        self.query_one(Prompt).focus()
+
+    @on(Transcript.Clicked)
+    def _clicked(self) -> None:
+        self.action_to_prompt()
+
+    @on(Prompt.ChooseWanted)
+    def _choose_message(self) -> None:
+        if any(each.entry.content_type != "reaction" for each in self.scene.said):
+            self.query_one(Transcript).focus()
+
+    def action_panel(self) -> None:
+        """Open the side panel, go to it, or close it."""
+        panel = self.query_one(SidePanel)
+        if panel.display and panel.has_focus:
+            panel.display = False
+            self.action_to_prompt()
+        else:
+            panel.display = True
+            panel.show(self.scene, self._cost)
+            panel.focus()
+
+    @on(SidePanel.Wanted)
+    def _wanted(self, event: SidePanel.Wanted) -> None:
+        if event.fills:
+            self.query_one(Prompt).put(event.typed, quiet=False)
+            self.action_to_prompt()
+        else:
+            self.action_say(event.typed)
 
     def action_back(self) -> None:
-        """Stop the reply that is being written; if none is, leave."""
-        if self.state == "writing":
-            self.session.cancel()
+        """One step back: out of the list, to the prompt, out of the reply that is being written, or away."""
+        prompt = self.query_one(Prompt)
+        if not prompt.has_focus:
+            prompt.focus()
+        elif prompt.close_list():
+            return
+        elif self.state == "busy" and not self.cancelling:
+            self.cancelling = True
+            self.driving.cancel()
+            self._paint_head()
+        elif prompt.value and self.state == "ready":
+            prompt.remember(prompt.value)
+            prompt.value = ""
         else:
             self.dismiss()
 
@@ -244,3 +385,15 @@ the model, not by the person."""
         """Scroll the transcript."""
         transcript = self.query_one(Transcript)
         (transcript.scroll_page_up if pages < 0 else transcript.scroll_page_down)(animate=False)
+
+
+def bindings_of(kind: type[Any]) -> list[Binding]:
+    """The bindings that a class itself brings."""
+    return [each for each in vars(kind).get("BINDINGS", ()) if isinstance(each, Binding)]
+
+
+def _lasting(seconds: float) -> str:
+    """A while, as one would say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.0f} h"

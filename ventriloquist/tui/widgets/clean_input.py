@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
-from ventriloquist.tui.widgets.prompt import one_line_as_typed
+from ventriloquist.text import plain
+
+
+def one_line_as_typed(value: str) -> str:
+    """`value` without control bytes and line breaks; spaces stay as they were typed."""
+    return plain(value).replace("\n", " ").replace("\t", " ")
 
 
 class CleanInput(Input):

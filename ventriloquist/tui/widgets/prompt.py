@@ -1,39 +1,69 @@
-"""The line that a person types into: what was typed before, and completion of commands and names."""
+"""The line that a person types into: what was typed before, and the suggestions that stand over it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Input, Static
+from textual.message import Message
+from textual.widgets import Input
 
-from ventriloquist.chat.commands import COMMANDS, complete
-from ventriloquist.text import one_line, plain
+from ventriloquist.chat.commands import LONGEST, Completions
+from ventriloquist.tui.widgets.clean_input import one_line_as_typed
+from ventriloquist.tui.widgets.suggestions import Quoted, Suggestions, suggest
 
 
 class Prompt(Input):
     """An input with history (up, down) and completion (tab, again for the next one)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Send", key_display="enter"),
-        Binding("up", "history(-1)", "Typed before", show=False),
-        Binding("down", "history(1)", "Typed after", show=False),
-        Binding("tab", "complete", "Complete", show=False),
+        Binding("enter", "send", "Send", key_display="enter"),
+        Binding("tab", "complete", "Choose", tooltip="Complete; on an empty line: choose a message"),
+        Binding("up", "move(-1)", "Typed before, or up in the list", show=False),
+        Binding("down", "move(1)", "Typed after, or down in the list", show=False),
+        Binding("pageup", "screen.scroll(-1)", "Scroll up", show=False),
+        Binding("pagedown", "screen.scroll(1)", "Scroll down", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(id="prompt", placeholder="Say something, or / for commands", compact=True)
-        self.known: Sequence[str] = ()
+    class TooLong(Message):
+        """Something did not fit; the line holds its beginning."""
+
+    class ChooseWanted(Message):
+        """Tab on an empty line: the person wants to choose a message."""
+
+    def __init__(self, suggestions: Suggestions, quoted: Quoted) -> None:
+        super().__init__(
+            id="prompt", placeholder="Say something, or / for commands", compact=True, select_on_focus=False
+        )
+        self.suggestions = suggestions
+        self.quoted = quoted
+        self.known = Completions()
+        self.options: Mapping[str, Any] = {}
         self.typed: list[str] = []
         self._at = 0
         self._draft = ""
-        self._cycle: list[str] = []
+        self._quiet = ""
+        self._taken = ""
 
     def validate_value(self, value: str) -> str:
-        """Whatever is pasted or given back, no control byte gets into the line."""
-        return one_line_as_typed(value)
+        """Whatever is pasted or given back: no control byte, and no more than a message may have."""
+        kept = one_line_as_typed(value[: 2 * LONGEST])
+        if len(value) > 2 * LONGEST or len(kept) > LONGEST:
+            self.post_message(self.TooLong())
+        return kept[:LONGEST]
+
+    def _on_paste(self, event: events.Paste) -> None:
+        """All lines of what is pasted, as one; of a huge text only as much as a message may have."""
+        event.prevent_default()
+        event.stop()
+        pasted = one_line_as_typed(event.text[: 2 * LONGEST].rstrip("\r\n"))
+        self.replace(pasted, *sorted(self.selection))
+        if len(event.text) > 2 * LONGEST:
+            self.post_message(self.TooLong())
+
+    # --- history
 
     def remember(self, typed: str) -> None:
         """Keep what was sent."""
@@ -41,50 +71,75 @@ class Prompt(Input):
             self.typed.append(typed)
         self._at = len(self.typed)
 
-    def action_history(self, step: int) -> None:
+    def put(self, line: str, *, quiet: bool = True) -> None:
+        """Put words here for the person to go on with; if `quiet`, no list opens over them."""
+        self._quiet = one_line_as_typed(line)[:LONGEST] if quiet else ""
+        self.value = line
+        self.cursor_position = len(self.value)
+
+    def _history(self, step: int) -> None:
         """Go back and forth in what was typed; the unsent line waits at the end."""
         if self._at == len(self.typed):
             self._draft = self.value
         self._at = min(max(self._at + step, 0), len(self.typed))
-        self.value = self.typed[self._at] if self._at < len(self.typed) else self._draft
+        self.put(self.typed[self._at] if self._at < len(self.typed) else self._draft)
+
+    # --- suggestions
+
+    def offer(self) -> None:
+        """Fit the list to what is typed. What was put here by a key opens none, until something is typed."""
+        if self.value == self._taken and self.suggestions.display:
+            return
+        self._taken = ""
+        if self.value == self._quiet:
+            self.suggestions.show(())
+            return
+        self._quiet = ""
+        self.suggestions.show(suggest(self.value, self.known, self.options, self.quoted))
+
+    def take(self, line: str) -> None:
+        """Take a suggestion. A list of several stays, for the next one; else what may follow is offered."""
+        several = len(self.suggestions.offered) > 1
+        self._taken = line if several else ""
+        self._quiet = ""
+        self.value = line
         self.cursor_position = len(self.value)
 
-    def candidates(self) -> list[str]:
-        """Whole lines that this one could become."""
-        return [one_line_as_typed(line) for line in complete(self.value, self.known)]
+    def on_focus(self) -> None:
+        self.offer()
+
+    def on_blur(self) -> None:
+        self.suggestions.show(())
+
+    # --- keys
+
+    def action_move(self, step: int) -> None:
+        """Up and down: in the list while it is open, else in what was typed."""
+        if self.suggestions.is_open:
+            self.suggestions.move(step)
+        else:
+            self._history(step)
 
     def action_complete(self) -> None:
-        """Take the first candidate; pressed again, the next one."""
-        if self.value in self._cycle:
-            chosen = self._cycle[(self._cycle.index(self.value) + 1) % len(self._cycle)]
+        """Take the suggestion under the cursor; pressed again, the next one."""
+        if self.suggestions.is_open:
+            if self.value == self._taken and self.suggestions.line == self.value:
+                self.suggestions.move(1)
+            self.take(self.suggestions.line)
+        elif not self.value:
+            self.post_message(self.ChooseWanted())
+
+    async def action_send(self) -> None:
+        """Send the line; if the cursor was moved in the list, take what it is on instead."""
+        if self.suggestions.is_open and self.suggestions.moved and self.value != self.suggestions.line:
+            self.take(self.suggestions.line)
+            self.suggestions.moved = False
         else:
-            self._cycle = self.candidates()
-            chosen = self._cycle[0] if self._cycle else self.value
-        self.value = chosen
-        self.cursor_position = len(self.value)
+            await self.action_submit()
 
-
-class Hints(Static):
-    """One row above the prompt, there while a command is typed: what it could become, or what it takes."""
-
-    def show(self, typed: str, candidates: Sequence[str]) -> None:
-        """Fit the hints to what is typed."""
-        self.display = typed.startswith("/") and not typed.startswith("//")
-        if not self.display:
-            return
-        word, space, _ = typed[1:].partition(" ")
-        fits = [
-            command for command in COMMANDS if command.name == word or (not space and command.name.startswith(word))
-        ]
-        command = fits[0] if len(fits) == 1 else None
-        if command and (not space or not candidates):
-            told = Content.assemble((f"/{command.name} {command.takes}".rstrip(), "$primary"), f"  {command.help}")
-        else:
-            names = [one_line(line.removeprefix(f"/{word} ") if space else line, 40) for line in candidates[:40]]
-            told = Content("  ".join(names) or "no such command; /help shows them all")
-        self.update(told)
-
-
-def one_line_as_typed(value: str) -> str:
-    """`value` without control bytes and line breaks; spaces stay as they were typed."""
-    return plain(value).replace("\n", " ").replace("\t", " ")
+    def close_list(self) -> bool:
+        """Close the list until something else is typed; returns False if there was nothing to take in it."""
+        was_open = self.suggestions.is_open
+        self._quiet, self._taken = self.value, ""
+        self.suggestions.show(())
+        return was_open
