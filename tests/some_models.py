@@ -121,6 +121,13 @@ def splitting_tokenizer() -> Any:
     return _of_bytes(tokenizer, words)
 
 
+def composing_tokenizer() -> Any:
+    """One that composes letters and their accents before it reads them, as Qwen's does."""
+    tokenizer = splitting_tokenizer()
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
+    return tokenizer
+
+
 def merging_tokenizer() -> Any:
     """One that reads the end of a line and the start of the next as one token."""
     tokenizer = Tokenizer(models.BPE())

@@ -68,7 +68,7 @@ def test_a_missed_goal_ends_the_command_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation, "QUICK", SIZE)
-    monkeypatch.setattr(validity, "is_valid", lambda scene, pieces: False)
+    monkeypatch.setattr(validity, "is_valid", lambda scene, pieces, spelt: False)
     assert generation.main(["--quick", "--parts", "valid"]) == 1
     assert "ours 0 messages, against 10, ratio 0, goal 1: MISSED" in capsys.readouterr().out
 
@@ -197,7 +197,7 @@ def test_an_invalid_message_is_seen() -> None:
     line = Line("Ann", "<1m", "hey", "text", "hi")
 
     def judged(line: Line, raw: str, text: str) -> bool:
-        return validity.is_valid(scene, [Piece("text", text), Piece("line", Written(line, Cost(), raw))])
+        return validity.is_valid(scene, [Piece("text", text), Piece("line", Written(line, Cost(), raw))], str)
 
     assert judged(line, write(line), "hi")
     assert not judged(replace(line, name="Ben"), write(line), "hi")

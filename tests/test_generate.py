@@ -66,6 +66,19 @@ def assert_sound(generator: Generator, said: list[str]) -> None:
     assert (generator.cache.read([5]) - whole_logits(generator.model, ids)).abs().max() < 1e-5
 
 
+def test_a_tokenizer_that_composes_accents_can_be_held_to_names_that_are_decomposed() -> None:
+    generator = some_models.generator("qwen3", some_models.composing_tokenizer())
+    for name, quoted in (
+        ("Zoe\u0308", "a cafe\u0301?"),
+        ("\u1112\u1161\u11ab", "\u0301 first"),
+        ("A\u030a", "=\u0338"),
+    ):
+        said = context(name, "Me", texts=(quoted, "ok"))
+        lines = [written(generator, said, [name], HOT, [quoted]) for _ in range(12)]
+        assert {line.name for line in lines} == {name} and {line.reply_to for line in lines} == {None, quoted}
+        assert_sound(generator, said)
+
+
 def test_lines_are_valid_whatever_the_names_and_the_words(generator: Generator) -> None:
     hot = Sampling(temperature=1.5, top_p=1.0, max_tokens=90)
     strings = [(ident, text[:120]) for ident, text in hostile_strings() if text]
@@ -171,15 +184,49 @@ def test_nothing_is_read_twice(generator: Generator) -> None:
     assert generator.prefill(said).tokens == len(generator.lines.encode(said[-1]))
 
 
-def test_each_forward_ends_in_a_drawn_token() -> None:
+def test_no_forward_without_a_drawn_token() -> None:
     """Forced tokens and the rest of the context are read with them, and nothing is read when nothing is chosen."""
     writing = some_models.generator()
     said = list(SAID)
     for _ in range(6):
         *_, last = writing.write_line(said, ["Ann", "Me"], ["hey there"], HOT)
         line, cost, _ = last.value
-        assert cost.forwards == cost.sampled < cost.tokens
+        assert cost.forwards <= cost.sampled < cost.tokens
         said += [write(line), write(Line("Me", "<1m", None, "text", "and then?"))]
+
+
+class Stepping(Generator):
+    """Reads nothing before it is drawn."""
+
+    def _ahead(self, *_: Any) -> list[int]:
+        return []
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gemma3", "gpt2"])
+def test_what_is_read_ahead_changes_nothing_but_the_forwards(kind: str) -> None:
+    tokenizer = some_models.splitting_tokenizer()
+    model = some_models.model(kind, len(tokenizer))
+    ahead, stepping = (made(model, tokenizer, CPU, 1024, 7) for made in (Generator, Stepping))
+    said, costs = list(SAID), []
+    for number in range(12):
+        names = [["Ann"], ["Ann", "Me"], ["Zoe", "Me", "Ann"]][number % 3]
+        (*_, one), (*_, other) = (made.write_line(said, names, ["hey there"], HOT) for made in (ahead, stepping))
+        assert one.value.line == other.value.line and one.value.raw == other.value.raw
+        costs.append((one.value.cost.forwards, other.value.cost.forwards))
+        said.append(write(one.value.line))
+        assert_sound(ahead, said)
+    assert all(one <= other for one, other in costs)
+    assert sum(one for one, _ in costs) < sum(other for _, other in costs)
+
+
+def test_whoever_stops_listening_while_something_was_read_ahead_leaves_the_cache_sound() -> None:
+    writing = some_models.generator()
+    for stop in range(1, 5):
+        pieces = writing.write_line(SAID, ["Ann", "Me"], ["hey there"], HOT)
+        for _ in range(stop):
+            next(pieces, None)
+        pieces.close()
+        assert_sound(writing, list(SAID))
 
 
 def test_a_line_of_forty_tokens_takes_sixteen_forwards() -> None:

@@ -103,7 +103,8 @@ def make_checkpoint(workspace: Workspace, name: str = "tiny-4f2a", steps: int = 
     """What status reads of a finished checkpoint; no weights are in it."""
     folder = workspace.checkpoints / name / "final"
     folder.mkdir(parents=True)
-    described = Description({}, "0", {}, {"sha256": "0"}, ["A"] * people, 2048, 64, steps, steps)
+    base = {"kind": "tiny", "hidden": 64, "layers": 2, "seed": 0}
+    described = Description(base, "0", {}, {"sha256": "0"}, ["A"] * people, 2048, 64, steps, steps)
     described.write(folder)
     return folder
 

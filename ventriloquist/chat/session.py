@@ -192,10 +192,13 @@ class Session:
         ends = [] if forced else [name for name in names if conversation.ends_turn(name, written)]
         slow = self.options["delay"] > 0
         name = ""
+        if len(names) == 1 and not slow:  # who it will be is known before the model has read anything
+            (name,) = names
+            yield Writing(name)
         request = self.request(names)
         for answer in self.process.write(*request, ends, self.sampling()):
             match answer["kind"]:
-                case "name" if not slow:
+                case "name" if not slow and not name:
                     name = answer["value"]
                     yield Writing(name)
                 case "text" if not slow:

@@ -161,9 +161,9 @@ class TokenCache:
 
     def keep(self, ids: Sequence[int]) -> int:
         """Cut back to what was read of `ids`; returns how many of them are left."""
-        shared = _shared(self.ids, ids)
-        if shared < len(self.ids):
-            self._cut(shared)
+        alike = shared(self.ids, ids)
+        if alike < len(self.ids):
+            self._cut(alike)
         return len(self.ids)
 
     def mark(self) -> None:
@@ -201,23 +201,43 @@ class TokenCache:
             raise
         return logits
 
+    @torch.inference_mode()
+    def read_ahead(self, ids: Sequence[int], ahead: Sequence[int]) -> torch.Tensor:
+        """Append `ids` and what may follow them; the logits after the last of `ids` and after each of `ahead`,
+        (1 + ahead, vocabulary). Only where the cache is `cuttable`: `cut_to` takes back what did not follow."""
+        both = [*ids, *ahead]
+        try:
+            given = torch.tensor([both], device=self.device)
+            logits = self.forward(given, self._past, wanted=1 + len(ahead))[0]
+            self.ids += both
+        except BaseException:
+            self.clear()  # some layers may have read what others have not
+            raise
+        return logits
+
+    def cut_to(self, length: int) -> None:
+        """Take back all but the first `length` ids."""
+        if length < len(self.ids):
+            self._cut(length)
+
     def _forward(self, ids: list[int]) -> torch.Tensor:
         if not self.keeps:
             ids = [*self.ids, *ids]
-        logits: torch.Tensor = self.forward(torch.tensor([ids], device=self.device), self._past)[0]
+        logits: torch.Tensor = self.forward(torch.tensor([ids], device=self.device), self._past)[0, -1]
         if self.keeps and not self.ids and not self._past_is(len(ids)):
             self.keeps = self.cuttable = self.stacks = False
         return logits
 
-    def forward(self, ids: torch.Tensor, past: DynamicCache, **given: Any) -> torch.Tensor:
-        """One forward of ids, (rows, tokens), behind `past`; the logits after the last, (rows, vocabulary)."""
+    def forward(self, ids: torch.Tensor, past: DynamicCache, wanted: int = 1, **given: Any) -> torch.Tensor:
+        """One forward of ids, (rows, tokens), behind `past`; the logits after the last `wanted` of them,
+        (rows, wanted, vocabulary)."""
         if self.keeps:
             given |= {self._slot: past}
         if "logits_to_keep" in self._takes:
-            given |= {"logits_to_keep": 1}
+            given |= {"logits_to_keep": wanted}
         self.forwards += 1
         output = self.model(input_ids=ids, use_cache=self.keeps, **given)
-        logits: torch.Tensor = output.logits[:, -1]
+        logits: torch.Tensor = output.logits[:, -wanted:]
         return logits
 
     def rows(self, count: int) -> RowsCache:
@@ -304,7 +324,7 @@ class RowsCache:
         tokens, where, seen = given.to(self._cache.device)
         self._seen = torch.cat([self._seen, seen], -1)
         self._lengths = [length + len(chunk) for length, chunk in zip(self._lengths, chunks, strict=True)]
-        return self._cache.forward(tokens, self._past, attention_mask=self._seen, position_ids=where)
+        return self._cache.forward(tokens, self._past, attention_mask=self._seen, position_ids=where)[:, -1]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only."""
@@ -315,7 +335,7 @@ class RowsCache:
             self._lengths = [self._lengths[row] for row in rows]
 
 
-def _shared(mine: Sequence[int], theirs: Sequence[int]) -> int:
+def shared(mine: Sequence[int], theirs: Sequence[int]) -> int:
     """How many ids two sequences share at their start."""
     if list(mine) == list(theirs[: len(mine)]):
         return len(mine)

@@ -61,6 +61,7 @@ class Draft:
         grammars: Grammars,
         constraint: Constraint,
         names: Sequence[str],
+        replies: Sequence[str],
         sampling: Sampling,
         longest: int,
         stream: random.Random,
@@ -77,6 +78,7 @@ class Draft:
         """Bytes that stand before the line and are still to be written."""
         self._grammars = grammars
         self._names = names
+        self._meant = {grammars.spelt(text): text for text in (*replies, *names)}
         self._sampling = sampling
         self._longest = longest
         self._started = started
@@ -87,6 +89,11 @@ class Draft:
     @property
     def text(self) -> str:
         return self._partial.shown
+
+    @property
+    def written(self) -> str:
+        """The line as far as it is certain."""
+        return self._partial.written
 
     @property
     def in_text(self) -> bool:
@@ -133,11 +140,16 @@ class Draft:
             except LineError:
                 line = None
             if isinstance(line, Line):
-                return Written(line, cost, raw)
+                return Written(self._as_meant(line), cost, raw)
         line = self._partial.closed()
         if self._partial.name is None:
             line = replace(line, name=self._names[0])
-        return Written(line, cost, raw + self._decoder.decode(b"", final=True))
+        return Written(self._as_meant(line), cost, raw + self._decoder.decode(b"", final=True))
+
+    def _as_meant(self, line: Line) -> Line:
+        """The line with its name and its quote as they were given, however the tokenizer spells them."""
+        reply_to = line.reply_to and self._meant.get(line.reply_to, line.reply_to)
+        return replace(line, name=self._meant.get(line.name, line.name), reply_to=reply_to)
 
     def _take(self, tokens: Sequence[int]) -> list[Piece]:
         self.constraint.take(tokens)
@@ -149,7 +161,10 @@ class Draft:
         written = self._grammars.written(tokens)
         owed = min(self.owed, len(written))
         self.owed -= owed
-        pieces = [Piece(*grown) for grown in self._partial.grow(self._decoder.decode(written[owed:]))]
+        pieces = [
+            Piece(kind, self._meant.get(value, value) if kind == "name" else value)
+            for kind, value in self._partial.grow(self._decoder.decode(written[owed:]))
+        ]
         if not self.cost.first_seconds and any(piece.kind == "text" for piece in pieces):
             self.cost.first_seconds = time.perf_counter() - self._started
         return pieces

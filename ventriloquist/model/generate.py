@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ventriloquist.model.cache import CHUNK, RowsCache, TokenCache
+from ventriloquist.model.cache import CHUNK, RowsCache, TokenCache, shared
 from ventriloquist.model.context import Context, Contexts
 from ventriloquist.model.draft import Cost, Draft, Piece, Written
 from ventriloquist.model.grammar import Grammars
 from ventriloquist.model.sampling import Sampling, Streams, draw
 from ventriloquist.model.tokens import LineTokenizer
+from ventriloquist.windows.lines import Line, read
+from ventriloquist.windows.partial import likely_opening
 
 __all__ = ["Cost", "Generator", "Piece", "Read", "Sampling", "Written"]
 
@@ -29,6 +31,11 @@ NOT_CUTTABLE = (
     "What this base has read can hardly be cut back, so an undo or an edit may take as long as a first reading."
 )
 NOT_KEPT = "This base keeps nothing of what it has read, so each token takes as long as a first reading."
+
+
+OTHER_WORDS = ('"a"}\n', '"😂"}\n')
+"""Two ends of a line; what their ids share before them does not depend on the text."""
+KNOWN_OPENINGS = 256
 
 
 class Read(NamedTuple):
@@ -76,6 +83,7 @@ class Generator:
         self.grammars = Grammars(tokenizer, model.config.get_text_config().vocab_size)
         self.cache = TokenCache(model, device, max_tokens)
         self._contexts = Contexts(self.lines, max_tokens)
+        self._guesses: dict[str, list[int]] = {}
         self.seed(seed)
 
     @property
@@ -151,10 +159,44 @@ class Generator:
             if task.cancelled():
                 return
             before = self.cache.forwards
-            logits = _readable(self.cache.read(draft.given()))
+            ahead = self._ahead(task, begun, draft)
+            if ahead:
+                yield from self._draw_ahead(draft, ahead, task.sampling)
+            else:
+                logits = _readable(self.cache.read(draft.given()))
+                yield from draft.draw(self._draw(logits, draft, task.sampling))
             draft.cost.forwards += self.cache.forwards - before
-            yield from draft.draw(self._draw(logits, draft, task.sampling))
         yield Piece("line", draft.finished())
+
+    def _ahead(self, task: _Task, begun: _Begun, draft: Draft) -> list[int]:
+        """The ids that probably come next, up to the text: most lines go on at once, with words of their own."""
+        if draft.in_text or not self.cache.cuttable or begun.fitted.owed:
+            return []
+        before = read(task.context[-1])
+        again = [before.name] if isinstance(before, Line) and before.name in task.names else []
+        opening = likely_opening(draft.written, [*again, *task.names], task.replies)
+        known = self._guesses.get(opening)
+        if known is None:
+            texts = (self.lines.encode(opening + rest) for rest in OTHER_WORDS)
+            if len(self._guesses) > KNOWN_OPENINGS:
+                self._guesses.clear()
+            one, other = texts
+            known = self._guesses[opening] = one[: shared(one, other)]
+        length = len(draft.ids)
+        return known[length:] if known[:length] == draft.ids else []
+
+    def _draw_ahead(self, draft: Draft, ahead: list[int], sampling: Sampling) -> Iterator[Piece]:
+        """Read what probably comes together with what comes, in one forward, and draw token by token as if each had
+        been read alone; where another one is drawn, what was read behind it is taken back."""
+        stands, start = len(draft.ids), len(self.cache.ids) + len(draft.pending)
+        logits = _readable(self.cache.read_ahead(draft.given(), ahead))
+        agreed = 0
+        while agreed <= len(ahead) and not draft.ended and draft.ids[stands:] == ahead[:agreed]:
+            yield from draft.draw(self._draw(logits[agreed], draft, sampling))
+            agreed = len(draft.ids) - stands
+        agreed = shared(draft.ids[stands:], ahead)
+        self.cache.cut_to(start + agreed)
+        draft.pending = draft.ids[stands + agreed :]
 
     def _write_in_turn(self, task: _Task, streams: Sequence[random.Random]) -> list[Written]:
         found: list[Written] = []
@@ -208,7 +250,15 @@ class Generator:
         constraint = self.grammars.line(task.names, task.replies, begun.fitted.owed)
         longest = self._contexts.longest
         draft = Draft(
-            self.grammars, constraint, task.names, task.sampling, longest, stream, replace(begun.cost), task.started
+            self.grammars,
+            constraint,
+            task.names,
+            task.replies,
+            task.sampling,
+            longest,
+            stream,
+            replace(begun.cost),
+            task.started,
         )
         draft.pending = list(begun.pending)
         draft.owed = len(begun.fitted.owed.encode())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import llguidance
 import numpy as np
@@ -23,12 +24,14 @@ KEPT_LINES = 32
 """Compiled grammars that are kept; compiling one takes a millisecond, copying it a microsecond."""
 
 
-def line_grammar(names: Sequence[str], replies: Sequence[str], owed: str = "") -> str:
+def line_grammar(
+    names: Sequence[str], replies: Sequence[str], owed: str = "", spelt: Callable[[str], str] = str
+) -> str:
     """Lark text for a line by one of `names`, replying to nothing or to one of `replies` (already cut).
 
-    `owed` is text that stands before the line and has not been read yet.
+    `owed` is text that stands before the line and has not been read yet; `spelt` is how the tokenizer spells a text.
     """
-    reply = [quote(None), *(quote(text) for text in dict.fromkeys(replies))]
+    reply = dict.fromkeys([quote(None), *(spelt(quote(text)) for text in replies)])
     fixed = {key: _literal(lead) for key, lead in _LEADS.items()}
     return "\n".join(
         (
@@ -37,7 +40,7 @@ def line_grammar(names: Sequence[str], replies: Sequence[str], owed: str = "") -
             + " ".join(f"{fixed[key]} {key}" for key in KEYS)
             + " "
             + _literal("}\n"),
-            f"name: {_any(quote(name) for name in dict.fromkeys(names))}",
+            f"name: {_any(dict.fromkeys(spelt(quote(name)) for name in names))}",
             f"delta: {_any(quote(delta) for delta in DELTAS)}",
             f"reply_to: {_any(reply)}",
             f"content_type: {_any(quote(kind) for kind in CONTENT_TYPES)}",
@@ -102,6 +105,14 @@ def _without_special_names(tokenizer: Any) -> str:
     return json.dumps({**definition, "post_processor": None, "truncation": None, "padding": None})
 
 
+def _unicode_forms(definition: Any) -> list[Literal["NFC", "NFD", "NFKC", "NFKD"]]:
+    """The forms into which a tokenizer brings text before it reads it; what else its normaliser does is left out."""
+    if not isinstance(definition, dict):
+        return []
+    forms = [form for part in definition.get("normalizers", ()) for form in _unicode_forms(part)]
+    return [*forms, definition["type"]] if definition.get("type") in ("NFC", "NFD", "NFKC", "NFKD") else forms
+
+
 class Grammars:
     """Makes constraints for one tokenizer; compiled lines are kept and copied."""
 
@@ -114,6 +125,7 @@ class Grammars:
             if isinstance(error, Exception) or type(error).__name__ == "PanicException":
                 raise Fault("This base's tokenizer cannot be held to the schema of a line; use another base.") from None
             raise
+        self._forms = _unicode_forms(json.loads(tokenizer.backend_tokenizer.to_str())["normalizer"])
         self._vocabulary = vocabulary
         self._mask = np.zeros((vocabulary + 31) // 32, dtype=np.int32)
         self._compiled: OrderedDict[tuple[tuple[str, ...], tuple[str, ...], str], llguidance.LLMatcher] = OrderedDict()
@@ -123,12 +135,18 @@ class Grammars:
         key = (tuple(names), tuple(replies), owed)
         matcher = self._compiled.get(key)
         if matcher is None:
-            matcher = llguidance.LLMatcher(self._tokenizer, line_grammar(names, replies, owed))
+            matcher = llguidance.LLMatcher(self._tokenizer, line_grammar(names, replies, owed, self.spelt))
             self._compiled[key] = matcher
             if len(self._compiled) > KEPT_LINES:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
         return Constraint(matcher.deep_copy(), self._mask, self._vocabulary)
+
+    def spelt(self, text: str) -> str:
+        """A text as the tokenizer reads it: Qwen's, for one, composes accents (NFC)."""
+        for form in self._forms:
+            text = unicodedata.normalize(form, text)
+        return text
 
     def written(self, tokens: Sequence[int]) -> bytes:
         """The bytes that tokens write: those the grammar goes by; a character may be cut."""

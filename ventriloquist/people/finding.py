@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 from ventriloquist.faults import UsageFault
 from ventriloquist.records import Person
@@ -19,6 +20,7 @@ _LETTERS = {
 }
 
 
+@lru_cache(maxsize=16_384)
 def folded(name: str) -> str:
     """A name without case, accents and other marks: `MÁYA` and `maya` are the same."""
     letters = unicodedata.normalize("NFKD", clean_name(name).casefold())

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ventriloquist.windows.lines import DELTAS, KEYS, Line, LineError, quote, read
+from ventriloquist.windows.lines import CONTENT_TYPES, DELTAS, KEYS, LINE_PIECES, Line, LineError, quote, read
 
 _WHOLE = re.compile(r'(?:[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u]))*')
 """Characters and whole escapes, up to a quote or to what has only begun."""
@@ -124,3 +124,15 @@ class PartialLine:
             if isinstance(line, Line):
                 return line
         return Line(self.name or "", DELTAS[0], None, "text", self.shown)
+
+
+def likely_opening(written: str, names: Sequence[str], replies: Sequence[str]) -> str:
+    """How a line that begins with `written` probably goes on, up to its text: of each field the first value that fits,
+    the likeliest first."""
+    opening = ""
+    fields = (names, DELTAS, (None, *replies), CONTENT_TYPES)
+    for piece, values in zip(LINE_PIECES, fields, strict=False):
+        opening += piece
+        longer = (opening + quote(value) for value in values)
+        opening = next((fits for fits in longer if fits.startswith(written) or written.startswith(fits)), opening)
+    return opening + LINE_PIECES[len(fields)]
