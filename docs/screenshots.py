@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from ventriloquist import demo
 from ventriloquist.pipeline.collect import collect
@@ -29,7 +30,8 @@ SIZE = (90, 28)
 PLOTS_SIZE = (120, 40)
 PLACE = "America/Denver"
 MESSAGES = 8000
-SAID = ("hey, any plans this evening?", "did you feed the cat?", "what is your favourite food?")
+CHAT_SIZE = (112, 32)
+SAID = ("/live Maya", "hey, any plans this evening?", "did you feed the cat?", "/react #1 Loved")
 
 
 async def draw(workspace: Workspace) -> None:
@@ -46,12 +48,18 @@ async def draw(workspace: Workspace) -> None:
         await pilot.press("escape", "escape", "v")
         await seen(pilot, "window 1 of")
         save(app, "windows")
-        await pilot.press("escape")
+
+
+async def draw_chat(workspace: Workspace) -> None:
+    """A real conversation, and how it goes on."""
+    app = VentriloquistApp(workspace)
+    async with app.run_test(size=CHAT_SIZE) as pilot:
+        await seen(pilot, "evaluate", "done")
         await pilot.press("l")
-        await seen(pilot, "Say something")
-        await pilot.pause(8)
+        await seen(pilot, "You are")
         for words in SAID:
-            await pilot.press(*("space" if letter == " " else letter for letter in words), "enter")
+            app.screen.query_one("#prompt", Input).value = words
+            await pilot.press("enter")
             await pilot.pause(6)
         save(app, "chat")
 
@@ -124,5 +132,6 @@ if __name__ == "__main__":
                 asyncio.run(draw_numbers(sample(Path(folder))))
         case [where] if not where.startswith("-"):
             asyncio.run(draw(Workspace.at(where)))
+            asyncio.run(draw_chat(Workspace.at(where)))
         case _:
             sys.exit(__doc__)

@@ -115,7 +115,8 @@ def rows_of(scene: Scene, cost: Mapping[str, Any]) -> Iterator[Row]:
         yield _fact("window", f"{len(scene.said) - scene.start} of {scene.size}")
     if cost.get("tokens"):
         yield _fact("last reply", f"{cost['tokens']} tokens")
-        yield _fact("took", f"{cost.get('seconds', 0):.1f} s")
+        seconds = cost.get("seconds", 0)
+        yield _fact("took", f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms")
 
 
 def _heading(words: str) -> Row:
