@@ -7,6 +7,7 @@ turn, cancelled, candidates, warmed, error.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -20,6 +21,8 @@ from typing import Any, TextIO
 from ventriloquist.faults import Fault
 
 Answer = dict[str, Any]
+POLITE = 5
+"""How far the model stands back, so that a key is echoed at once while it computes on all cores."""
 ALL = 1 << 62
 """The number after which no request comes: everything is cancelled."""
 
@@ -148,6 +151,8 @@ def _explain(error: Exception) -> str:
 
 def main() -> None:
     """Serve on this process's stdin and stdout; anything else that prints goes to stderr."""
+    with contextlib.suppress(OSError):
+        os.nice(POLITE)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     Server(sys.stdin, answers).serve()
