@@ -243,7 +243,8 @@ def test_messages_have_these_keys_in_this_order(learnt: Workspace, sample: demo.
     assert {each["sender"] for each in found} <= people
 
 
-def test_chat_json(learnt: Workspace) -> None:
+def test_chat_json(copy_of_learnt: Workspace) -> None:
+    learnt = copy_of_learnt
     names = [
         each["name"] for each in objects(ventriloquist(learnt, "people", "list", "--json").stdout) if not each["is_me"]
     ]

@@ -191,7 +191,7 @@ def test_numbers_count_from_the_end() -> None:
     say(talk, "one\ntwo")
     assert talk.numbered(1).entry.text == "two" and talk.numbered(2).entry.text == "one"
     for number in (0, 3):
-        with pytest.raises(UsageFault, match="there are 2"):
+        with pytest.raises(UsageFault, match="to #2"):
             talk.check(number)
 
 

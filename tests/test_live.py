@@ -241,7 +241,7 @@ def test_they_are_found_by_what_people_call_them(workspace: Workspace) -> None:
     ):  # fmt: skip
         assert find_real(reals, said_) == by_label[label], said_
     for said_, told in (
-        ("an", "Did you mean"), ("Benn", "Did you mean Ben"), ("", "name is missing"), ("Zoe", "see: /live"),
+        ("an", "Did you mean"), ("Benn", "Did you mean Ben"), ("", "name is missing"), ("Zoe", "/live lists"),
         ("\x1b[2J", "Nobody here is called"),
     ):  # fmt: skip
         with pytest.raises(UsageFault, match=told) as fault:

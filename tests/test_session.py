@@ -111,7 +111,7 @@ def test_the_prompt_is_a_window_and_debug_shows_it_to_the_byte(session: Session)
 EVERY_COMMAND = (
     "/help", "/context", "hey", "/debug", "/target Maya", "/members Maya, Theo", "/sender Theo", "one", "/sender Alex",
     "/type group", "/target any", "Maya: hello there", "/send", "/send and you?", "/continue 2", "/auto 2", "/retry",
-    "/candidates 2", "/pick 2", "/reply #1 yes", "/react #1 loved", "/react 🎉", "/edit #2 changed", "/undo", "/set",
+    "/candidates 2", "/pick 2", "/reply #1 yes", "/react #1 loved", "/react 🎉", "/edit #3 changed", "/undo", "/set",
     "/set temperature 0.5", "/save My Talk", "/branch #1", "/open My Talk", "/open", "/live", "/live Theo",
     "/checkpoint", "/clear", "/quit",
 )  # fmt: skip
@@ -131,7 +131,9 @@ def test_every_command_is_answered(session: Session) -> None:
               "/set temperature 99", "/members Alex", "/members ,", "/sender Nobody", "/type crowd", "/pick 1", "/undo",
               "/reply yes", "/reply #9 yes", "/react #4 Loved", "/react #1 this is no reaction at all", "/edit",
               "/edit #7 x", "/branch #3", "/open nothing of the kind", "/live nobody of the kind", "/checkpoint none",
-              "/debug x" * 4000, "/candidates 99", "/target Alex", "x" * 30_000],
+              "/debug x" * 4000, "/candidates 99", "/target Alex", "x" * 30_000, "/branch foo", "/branch 2 3",
+              "/retry now", "/quit now", "/react #0 Loved", "/edit #0 x", "/", "/ help", "/set max_tokens 8.5",
+              "/type"],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told_and_given_back(session: Session, typed: str) -> None:
     before = texts(session)
@@ -160,6 +162,75 @@ def test_retry_undo_and_edit(session: Session) -> None:
     assert texts(session)[-1] == "something else"
     fine(session, "/undo")
     assert texts(session) == [] and first
+
+
+def test_a_retry_that_fails_or_is_stopped_leaves_the_reply(session: Session) -> None:
+    fine(session, "hello")
+    fine(session, "/react #1 Loved")
+    before = list(session.conversation.said)
+    for event in session.submit("/retry"):
+        if isinstance(event, events.Writing):
+            os.kill(session.process._child.pid, signal.SIGKILL)  # type: ignore[union-attr]
+    assert session.conversation.said == before
+    for event in session.submit("/retry"):
+        if isinstance(event, events.Changed):
+            session.cancel()
+    assert session.conversation.said == before
+    fine(session, "/retry")
+    assert session.conversation.said != before and session.conversation.entries[0] == before[0].entry
+    assert not any(entry.text == "Loved" for entry in session.conversation.entries[1:2])
+    back = Conversation("")
+    assert session.transcript.path and replay(back, read(session.transcript.path)) == 0
+    assert back.said == session.conversation.said
+
+
+def test_undo_takes_back_one_message_and_its_reply(session: Session) -> None:
+    for typed in ("Theo: one", "Theo: two", f"{session.conversation.me}: three"):
+        fine(session, typed)
+    fine(session, "four")
+    fine(session, "/undo")
+    assert texts(session) == ["one", "two", "three"]
+    (told,) = fine(session, "/undo")
+    assert texts(session) == ["one", "two"] and told == events.Changed("Took back the last message.")
+
+
+def test_debug_after_a_pick_shows_what_was_picked(session: Session) -> None:
+    fine(session, "what shall we eat?")
+    fine(session, "/candidates 3")
+    picked = session.offered[1][0]
+    fine(session, "/pick 2")
+    told = next(event for event in fine(session, "/debug") if isinstance(event, events.Told)).lines
+    raw = next(right for left, right in told if left == "raw output")
+    assert json.dumps(picked.text[:12], ensure_ascii=False)[1:-1] in raw
+
+
+def test_a_conversation_that_waits_is_gone_on_with_as_its_file_has_it(session: Session) -> None:
+    fine(session, "Theo: first")
+    fine(session, "/save The First")
+    fine(session, "/target Maya")
+    fine(session, "Maya: hey")
+    fine(session, "/open The First")
+    fine(session, "Theo: second")
+    fine(session, "/target Maya")
+    fine(session, "/target Theo")
+    assert texts(session) == ["first", "second"]
+    back = Conversation("")
+    assert session.transcript.path and replay(back, read(session.transcript.path)) == 0
+    assert back.said == session.conversation.said
+
+
+def test_a_seed_outlives_the_model(session: Session) -> None:
+    fine(session, "/set temperature 1")
+    said = []
+    for _ in range(2):
+        fine(session, "/clear")
+        fine(session, "/set seed 23")
+        session.process._child.kill()  # type: ignore[union-attr]
+        session.process._child.wait()  # type: ignore[union-attr]
+        happened = fine(session, "hello there")
+        assert any(isinstance(event, events.Busy) for event in happened)
+        said.append([line.text for line in wrote(happened)])
+    assert said[0] == said[1]
 
 
 def test_candidates_change_nothing_until_one_is_picked(session: Session) -> None:
@@ -345,6 +416,11 @@ def test_another_checkpoint_that_cannot_be_loaded_leaves_this_one(session: Sessi
     assert len(told.sentence) < 300
     assert texts(session) == ["before"] and wrote(fine(session, "still there?"))
     shutil.rmtree(bad.parent)
+
+
+def test_oneself_cannot_be_the_target(workspace: Workspace) -> None:
+    with pytest.raises(Fault, match="You are Alex"):
+        opened(workspace, target="Alex")
 
 
 def test_a_checkpoint_that_is_none(learnt: Workspace) -> None:

@@ -105,6 +105,38 @@ def test_two_cannot_write_into_one(workspace: Workspace) -> None:
     assert subprocess.run(command).returncode == 0
 
 
+def test_reading_what_is_open_lets_nobody_else_in(workspace: Workspace) -> None:
+    _, file = begun(workspace, "one")
+    assert file.path is not None and [each.path for each in kept(workspace)] == [file.path]
+    with pytest.raises(Busy, match="open elsewhere"):
+        Transcript(workspace, file.path).keep()
+
+
+@pytest.mark.parametrize("time", [10**30, -(10**25), 2**63, True, 1.5, None])
+def test_times_that_are_none_are_damage(workspace: Workspace, time: object) -> None:
+    talk, file = begun(workspace, "one", "two")
+    file.close()
+    assert file.path is not None
+    bad = {**talk.as_doings()[-1], "sent_at": time}
+    with file.path.open("a") as end:
+        end.write(json.dumps(bad) + "\n")
+    back = Conversation("")
+    lost = replay(back, read(file.path))
+    assert (lost, back.entries) == ((1, talk.entries) if time is not True else (0, back.entries))
+    assert back.context()
+
+
+def test_a_conversation_whose_cast_is_lost_is_still_there(workspace: Workspace) -> None:
+    talk, file = begun(workspace, "hey")
+    do(talk, file, talk.line(Line("Ann", "<1m", None, "text", "hi")))
+    file.close()
+    assert file.path is not None
+    lines = [line for line in file.path.read_bytes().splitlines() if b'"cast"' not in line]
+    file.path.write_bytes(b"\n".join(lines) + b"\n")
+    (found,) = kept(workspace)
+    assert (found.conversation.me, found.conversation.others) == ("Me", ["Ann"]) and found.conversation.context()
+
+
 def test_two_in_the_same_second_are_two_files(workspace: Workspace) -> None:
     files = [begun(workspace, f"number {n}")[1].path for n in range(5)]
     assert len(set(files)) == 5

@@ -245,7 +245,7 @@ async def test_the_side_panel_changes_what_it_shows(workspace: Workspace, size: 
         assert rows_with(app, "/set temperature VALUE  0 to 3, now 0.8")
         await press(pilot, "f2", "end")
         await until(pilot, lambda: bool(rows_with(app, "12 tokens")))
-        assert "Plans" in screen_text(app) and rows_with(app, "2 of 64") and rows_with(app, "0.5 s")
+        assert "Plans" in screen_text(app) and rows_with(app, "2 of 64") and rows_with(app, "500 ms")
         assert not screen.query_one(Suggestions).display, "it would stand over the panel"
         await press(pilot, "f2")
         assert not panel.display and screen.query_one(Prompt).has_focus
@@ -266,7 +266,7 @@ async def test_the_head_tells_who_answers_whom_and_whether_it_is_live(workspace:
         assert (await head()).startswith("Aidan answers · dm ")
         talked.title = "Plans"
         told = await head(members=["Aidan", "Mia", "John"], kind="group", target=None, sender="Mia")
-        assert told.startswith("anyone answers · you speak as Mia · group with Aidan, Mia · Plans")
+        assert told.startswith("anyone answers · you speak as Mia · group with Aidan · Plans")
         talked.said[0] = talked.said[0]._replace(origin="real")
         assert "· live ·" in await head() and "Plans" not in await head()
 

@@ -6,9 +6,19 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ventriloquist.chat import switching
-from ventriloquist.chat.commands import ANY, REACTIONS, help_lines, match_name, number_of, numbered, split_names
-from ventriloquist.chat.events import Changed, ChatEvent, Choice, Choose, Offered, Quit, Told, TurnEnded
+from ventriloquist.chat.commands import (
+    ANY,
+    BY_NAME,
+    REACTIONS,
+    help_lines,
+    match_name,
+    number_of,
+    numbered,
+    split_names,
+)
+from ventriloquist.chat.events import Changed, ChatEvent, Choice, Choose, Failed, Offered, Quit, Told, TurnEnded, Wrote
 from ventriloquist.chat.options import option_in, option_lines
+from ventriloquist.chat.process import Asked
 from ventriloquist.faults import UsageFault
 from ventriloquist.text import clean_name, is_blank, one_line
 from ventriloquist.windows.lines import Line
@@ -27,6 +37,8 @@ Events = Iterator[ChatEvent]
 
 def answer(session: Session, command: str, rest: str) -> Events:
     """Do a command; raises UsageFault where it makes no sense as it was typed."""
+    if rest and not BY_NAME[command].takes:
+        raise UsageFault(f"/{command} takes nothing after it.")
     yield from _ANSWERS[command](session, rest)
 
 
@@ -34,7 +46,7 @@ def answer(session: Session, command: str, rest: str) -> Events:
 
 
 def _target(session: Session, rest: str) -> Events:
-    talk = session.conversation
+    talk, waits = session.conversation, ""
     if not rest:
         yield Choose(
             "Who answers?", (*_people(session, "target"), Choice("anyone", "the model chooses", "/target any"))
@@ -48,9 +60,9 @@ def _target(session: Session, rest: str) -> Events:
             name = match_name(rest, session.others_known)
             if not name or name in (talk.me, talk.speaker):
                 raise UsageFault("Name who shall answer: /target NAME, or /target any")
-            session.recast(talk.cast_of([name] if talk.kind == "dm" else [*talk.others, name]))
+            waits = session.recast(talk.cast_of([name] if talk.kind == "dm" else [*talk.others, name]))
         session.do(session.conversation.cast(target=name))
-    yield switching.cast(session, f"{switching.called(session.conversation.target)} answers.")
+    yield switching.cast(session, f"{switching.called(session.conversation.target)} answers. {waits}".rstrip())
 
 
 def _members(session: Session, rest: str) -> Events:
@@ -61,8 +73,8 @@ def _members(session: Session, rest: str) -> Events:
     names = split_names(rest, list(dict.fromkeys([*talk.members, *session.known])))
     if not [name for name in names if name != talk.me]:
         raise UsageFault("Name at least one member besides you: /members NAME, NAME")
-    session.recast(talk.cast_of(names))
-    yield switching.cast(session, f"In the conversation: {_listed(session.conversation.members)}.")
+    waits = session.recast(talk.cast_of(names))
+    yield switching.cast(session, f"In the conversation: {_listed(session.conversation.members)}. {waits}".rstrip())
 
 
 def _sender(session: Session, rest: str) -> Events:
@@ -83,7 +95,8 @@ def _sender(session: Session, rest: str) -> Events:
 def _type(session: Session, rest: str) -> Events:
     talk = session.conversation
     if rest not in ("dm", "group"):
-        raise UsageFault("A conversation is of one type or the other: /type dm, or /type group")
+        now = "a dm, a conversation of two" if talk.kind == "dm" else "a group"
+        raise UsageFault(f"This is {now}; /type dm and /type group change it.")
     if rest == "dm" and len(talk.others) > 1:
         raise UsageFault("There are more than two people in it; /members NAME leaves one.")
     session.do(talk.cast(kind=rest))
@@ -136,9 +149,18 @@ def _auto(session: Session, rest: str) -> Events:
 
 
 def _retry(session: Session, rest: str) -> Events:
-    _drop(session, session.conversation.last_turn(mine=False))
+    """Take back the reply and ask again; if nothing comes, the old one is put back."""
+    talk, count = session.conversation, session.conversation.last_turn(mine=False)
+    taken = talk.said[len(talk.said) - count :]
+    _drop(session, count)
     yield Changed("")
-    yield from session.reply()
+    wrote = False
+    for event in session.reply():
+        wrote = wrote or isinstance(event, Wrote)
+        if isinstance(event, Failed | TurnEnded) and taken and not wrote:
+            session.do(*(talk.says(*utterance) for utterance in taken))
+            yield Changed("The reply that was there is back.")
+        yield event
 
 
 def _undo(session: Session, rest: str) -> Events:
@@ -146,7 +168,7 @@ def _undo(session: Session, rest: str) -> Events:
     if not count:
         raise UsageFault("There is nothing to take back.")
     _drop(session, count)
-    yield Changed("Took the last turn back.")
+    yield Changed(f"Took back {'the last message' if count == 1 else f'the last {count} messages'}.")
 
 
 def _drop(session: Session, count: int) -> None:
@@ -157,22 +179,26 @@ def _drop(session: Session, count: int) -> None:
 def _candidates(session: Session, rest: str) -> Events:
     """Ways in which the reply could begin; nothing changes until one is picked."""
     count = number_of(rest, "/candidates", 1, MOST_CANDIDATES) if rest else CANDIDATES
-    session.revive()
+    yield from session.revive()
     talk = session.conversation
     given = talk.before(talk.last_turn(mine=False))
-    found = session.process.offer(given.context(), given.speakers(0), given.replies(), session.sampling(), count)
-    session.offered = [Line(**each["line"]) for each in found]
+    context, names = given.context(), given.speakers(0)
+    found = []
+    if not session.stopping:
+        found = session.process.offer(context, names, given.replies(), session.sampling(), count)
+    session.offered = [(Line(**each["line"]), Asked(context, names, each["raw"], each["cost"])) for each in found]
     if session.offered:
-        yield Offered(tuple(session.offered))
+        yield Offered(tuple(line for line, _ in session.offered))
     yield TurnEnded(stopped=not session.offered)
 
 
 def _pick(session: Session, rest: str) -> Events:
     if not session.offered:
         raise UsageFault("There is nothing to pick from; /candidates asks for some.")
-    line = session.offered[number_of(rest, "/pick", 1, len(session.offered)) - 1]
+    line, asked = session.offered[number_of(rest, "/pick", 1, len(session.offered)) - 1]
     _drop(session, session.conversation.last_turn(mine=False))
     session.do(session.conversation.line(line))
+    session.asked = asked
     yield Changed("")
 
 
@@ -190,8 +216,9 @@ def _react(session: Session, rest: str) -> Events:
     if not sign or len(sign) > LONGEST_REACTION:
         raise UsageFault(f"A reaction is one of {', '.join(REACTIONS)}, or an emoji: /react #1 Loved")
     sign = next((known for known in REACTIONS if known.casefold() == sign.casefold()), sign)
-    session.conversation.check(number or 1)
-    session.do(session.conversation.reaction(number or 1, sign))
+    number = 1 if number is None else number
+    session.conversation.check(number)
+    session.do(session.conversation.reaction(number, sign))
     yield Changed("")
 
 
@@ -199,9 +226,11 @@ def _edit(session: Session, rest: str) -> Events:
     number, words = numbered(rest)
     if is_blank(words):
         raise UsageFault("Say what it is to be: /edit WORDS for the last message, /edit #3 WORDS for another.")
-    talk = session.conversation
-    talk.check(number or 1)
-    session.do({"do": "edit", "index": len(talk.said) - (number or 1), "text": one_line(words)})
+    talk, number = session.conversation, 1 if number is None else number
+    talk.check(number)
+    if talk.numbered(number).entry.content_type == "reaction":
+        raise UsageFault(f"#{number} is a reaction, which has no words; /undo takes the last one back.")
+    session.do({"do": "edit", "index": len(talk.said) - number, "text": one_line(words)})
     yield Changed("Edited.")
 
 
@@ -216,7 +245,7 @@ def _set(session: Session, rest: str) -> Events:
     session.options[name] = value
     if name == "seed":
         session.process.seed(value)
-    yield Changed(f"{name} is {value:g}.")
+    yield Changed(f"{name} is {value}.")
 
 
 def _context(session: Session, rest: str) -> Events:

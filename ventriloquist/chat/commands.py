@@ -54,7 +54,7 @@ COMMANDS = (
     Command("help", "", "this list"),
     Command("quit", "", "end the chat"),
 )
-_BY_NAME = {command.name: command for command in COMMANDS}
+BY_NAME = {command.name: command for command in COMMANDS}
 REACTIONS = ("Loved", "Liked", "Disliked", "Laughed", "Emphasized", "Questioned")
 
 
@@ -81,9 +81,10 @@ def understand(typed: str, members: Sequence[str]) -> Input:
         return Input(None, typed[1:])
     if typed.startswith("/"):
         word, _, rest = typed[1:].partition(" ")
-        if word not in _BY_NAME:
-            raise UsageFault(f"There is no command /{clean_name(word)[:40]}; /help shows them all.")
-        return Input(word, rest.strip())
+        if word.lower() not in BY_NAME:
+            called = f"/{clean_name(word)[:40]}" if clean_name(word) else "without a name"
+            raise UsageFault(f"There is no command {called}; /help shows them all.")
+        return Input(word.lower(), rest.strip())
     return Input(None, typed)
 
 
@@ -177,7 +178,7 @@ def complete(typed: str, known: Completions) -> list[str]:
         if not space:
             fits = [command for command in COMMANDS if command.name.startswith(word)]
             return [f"/{command.name}" + (" " if command.takes else "") for command in fits]
-        command = _BY_NAME.get(word)
+        command = BY_NAME.get(word)
         return [f"/{word} {line}" for line in _completed(rest, command, known)] if command else []
     if typed.strip() and len(typed) <= 60:
         return [f"{name}: " for name in known.members if folded(name).startswith(folded(typed)) and name != typed]

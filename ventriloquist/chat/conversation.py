@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from ventriloquist.faults import UsageFault
@@ -24,6 +25,8 @@ _SECONDS_OF = dict(zip(DELTAS, (20, 150, 1800, 6 * 3600, 18 * 3600, 36 * 3600), 
 """A time inside each delta's bucket: the conversation's clock moves on by it when the model says so."""
 
 Doing = dict[str, Any]
+EARLIEST, LATEST = -62_000_000_000_000_000, 250_000_000_000_000_000
+"""Times that a date can be made of, the years 5 to 9892; in microseconds since 1970."""
 ORIGINS = ("typed", "generated", "real")
 _CAST: dict[str, Any] = {"me": str, "members": list, "target": str | None, "kind": str, "sender": str}
 
@@ -55,6 +58,8 @@ def _uttered(doing: Mapping[str, Any]) -> Utterance:
     if content_type not in CONTENT_TYPES or origin not in ORIGINS:
         raise ValueError("no such message")
     sent_at, at = _checked(doing["sent_at"], int), _checked(doing["at"], int)
+    if not (EARLIEST <= sent_at <= LATEST and EARLIEST <= at <= LATEST):
+        raise ValueError("no such time")
     return Utterance(Entry(name, sent_at, content_type, text, reply_to), origin, at)
 
 
@@ -217,11 +222,12 @@ class Conversation:
         """Raises UsageFault if no message has this number."""
         if not 1 <= number <= len(self.said):
             count = len(self.said)
-            raise UsageFault(
-                f"There is no message #{number}; there are {count}, and #1 is the last."
-                if count
-                else "Nothing was said yet."
+            told = (
+                f"There is no message #{number}; they are #1, the last, to #{count}."
+                if count > 1
+                else (f"There is no message #{number}; there is only #1." if count else "Nothing was said yet.")
             )
+            raise UsageFault(told)
 
     def before(self, count: int) -> Conversation:
         """The conversation as it stood before its last `count` utterances, a copy."""
@@ -275,10 +281,24 @@ class Conversation:
         return written > 0 and (name != self.target if self.target else name == self.speaker)
 
     def last_turn(self, *, mine: bool) -> int:
-        """How many of the last utterances are the reply, or with `mine` the person's words before it too."""
-        count, total = 0, len(self.said)
-        while count < total and self.said[total - 1 - count].generated:
-            count += 1
-        while mine and count < total and self.said[total - 1 - count].origin == "typed":
-            count += 1
+        """How many of the last utterances are the reply, with what it was reacted with; or with `mine` also the last
+        message that the person typed before it."""
+        latest = self.said[::-1]
+        reactions = sum(1 for _ in takewhile(_is_typed_reaction, latest))
+        written = sum(1 for _ in takewhile(lambda each: each.generated, latest[reactions:]))
+        count = reactions + written if written else 0
+        before = latest[count:]
+        if mine and before and before[0].origin == "typed":
+            first = before[0].entry
+            count += sum(1 for _ in takewhile(lambda each: _of_one_message(each, first), before))
         return count
+
+
+def _is_typed_reaction(utterance: Utterance) -> bool:
+    return utterance.origin == "typed" and utterance.entry.content_type == "reaction"
+
+
+def _of_one_message(utterance: Utterance, first: Entry) -> bool:
+    """True for the lines of one typed message."""
+    entry = utterance.entry
+    return utterance.origin == "typed" and (entry.name, entry.sent_at) == (first.name, first.sent_at)

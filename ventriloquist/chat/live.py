@@ -81,7 +81,7 @@ def find_real(reals: Sequence[Real], said: str) -> Real:
     if len(holding) == 1:
         return holding[0]
     named = [Person(real.id, real.label) for real in reals]
-    return by_id[find_person(named, said, str, "/live").key]
+    return by_id[find_person(named, said, str, "/live lists the conversations.").key]
 
 
 def latest(workspace: Workspace, real: Real, count: int) -> tuple[str, list[Entry]]:

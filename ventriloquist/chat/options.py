@@ -48,10 +48,11 @@ def option_in(rest: str) -> tuple[str, Any]:
     except ValueError:
         number = range_.low - 1
     if not range_.low <= number <= range_.high:
-        raise UsageFault(f"{name} takes a number from {range_.low:g} to {range_.high:,g}.")
+        kind = "whole number" if range_.kind is int else "number"
+        raise UsageFault(f"{name} takes a {kind} from {range_.low:,} to {range_.high:,}.")
     return name, number
 
 
 def option_lines(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Each option with its value, and what it does."""
-    return tuple((f"{name} {options[name]:g}", range_.about) for name, range_ in OPTIONS.items())
+    return tuple((f"{name} {options[name]}", range_.about) for name, range_ in OPTIONS.items())

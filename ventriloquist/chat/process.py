@@ -21,6 +21,16 @@ _STREAMED = ("name", "text")
 
 
 @dataclass(slots=True)
+class Asked:
+    """The last request to the model and what came of it, for /debug."""
+
+    context: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    raw: str = ""
+    cost: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Warming:
     """A context that the worker reads meanwhile, and its answer once it has come."""
 

@@ -6,16 +6,16 @@ import math
 import random
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ventriloquist.chat.commands import ANY, Completions, Input, match_name, split_names, understand
 from ventriloquist.chat.conversation import Conversation, Doing
-from ventriloquist.chat.events import Changed, ChatEvent, Failed, Said, Text, TurnEnded, Waiting, Writing, Wrote
+from ventriloquist.chat.events import Busy, Changed, ChatEvent, Failed, Said, Text, TurnEnded, Waiting, Writing, Wrote
 from ventriloquist.chat.options import OPTIONS, SAMPLING, options_of
-from ventriloquist.chat.process import ModelProcess
-from ventriloquist.chat.transcript import Transcript
-from ventriloquist.faults import Fault, NoInput
+from ventriloquist.chat.process import Asked, ModelProcess
+from ventriloquist.chat.transcript import Transcript, read, replay
+from ventriloquist.faults import DiskFull, Fault, NoInput, UsageFault
 from ventriloquist.model import checkpoint
 from ventriloquist.settings import ChatSettings
 from ventriloquist.text import is_blank, one_line
@@ -24,16 +24,6 @@ from ventriloquist.workspace import Workspace
 
 CHARACTERS_A_SECOND = 12
 """How fast people type, for how long they are seen typing."""
-
-
-@dataclass(slots=True)
-class Asked:
-    """The last request to the model and what came of it, for /debug."""
-
-    context: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    raw: str = ""
-    cost: dict[str, Any] = field(default_factory=dict)
 
 
 class Session:
@@ -50,9 +40,9 @@ class Session:
         self.transcript = Transcript(workspace)
         self.options = options_of(settings)
         self.asked = Asked()
-        self.offered: list[Line] = []
+        self.offered: list[tuple[Line, Asked]] = []
         self.collected = False
-        self._elsewhere: dict[frozenset[str], tuple[Conversation, Transcript]] = {}
+        self._elsewhere: dict[frozenset[str], Path] = {}
         self._unkept = ""
         self._stop = threading.Event()
         self._random = random.Random(settings.seed if settings.seed >= 0 else None)
@@ -68,6 +58,8 @@ class Session:
         target = match_name(self.settings.target, others) if self.settings.target else others[0]
         members = split_names(self.settings.members, others) or ([target] if target != ANY else others[:2])
         conversation = self.fresh(me)
+        if target == me:
+            raise UsageFault(f"You are {one_line(me, 40)}; name somebody else with --target.")
         if target not in (ANY, *members):
             members.append(target)
         conversation.do(conversation.cast_of(members))
@@ -78,6 +70,8 @@ class Session:
     def load(self) -> None:
         """Start the model's process; raises a Fault if that cannot be."""
         self.facts = self.process.start()
+        if self.options["seed"] != self.settings.seed:
+            self.process.seed(self.options["seed"])
         self.known = self.facts["members"]
         self.checkpoint = checkpoint.name_of(self.process.folder)
         self.conversation.size = self.facts["size"]
@@ -118,7 +112,7 @@ class Session:
         except Fault as fault:
             yield Failed(str(fault), typed)
         if self._unkept:
-            yield Changed(f"{self._unkept} You can talk on; what was said is kept as soon as it can be.")
+            yield Changed(self._unkept)
             self._unkept = ""
 
     def _submit(self, typed: str) -> Iterator[ChatEvent]:
@@ -162,8 +156,10 @@ class Session:
     def _keep(self, doings: Sequence[Doing]) -> None:
         try:
             self.transcript.keep(*doings)
+        except DiskFull:
+            self._unkept = "The disk is full, so what is said is not kept for now. You can talk on; it is kept later."
         except Fault as fault:
-            self._unkept = str(fault)
+            self._unkept = f"{fault} What is said is not kept for now; you can talk on."
 
     # --- the reply
 
@@ -172,7 +168,7 @@ class Session:
         whoever answers or, with `everyone`, by whomever the model chooses."""
         written = 0
         try:
-            self.revive()
+            yield from self.revive()
             while written < (count or self.options["max_messages"]) and not self._stop.is_set():
                 ended = yield from self._line(written, forced=count is not None, everyone=everyone)
                 if ended:
@@ -250,9 +246,10 @@ class Session:
         self.conversation.settle()
         self.process.warm(self.conversation.context())
 
-    def revive(self) -> None:
+    def revive(self) -> Iterator[ChatEvent]:
         """Start the model again if it died; the conversation is here, so nothing is lost."""
         if not self.process.alive:
+            yield Busy("loading the model again")
             self.load()
 
     # --- who is there
@@ -268,18 +265,40 @@ class Session:
         names = [one_line(name, 40) for name in self.conversation.others if name not in self.known]
         return f"The model has never seen {', '.join(names)}." if names else ""
 
-    def recast(self, doing: Doing) -> None:
-        """Change who is there. Other people are another conversation: what was said with these waits until they are
-        back."""
+    def recast(self, doing: Doing) -> str:
+        """Change who is there. Other people are another conversation: what was said with these waits, and is gone back
+        to with them; returns a sentence about that."""
         before, others = self.conversation, frozenset(doing["members"]) - {self.conversation.me}
-        if before.said and others != frozenset(before.others):
-            self._elsewhere[frozenset(before.others)] = before, self.transcript
-            waiting = self._elsewhere.pop(others, None)
-            if waiting:
-                self.conversation, self.transcript = waiting
-            else:
-                self.conversation, self.transcript = self.fresh(before.me), Transcript(self.workspace)
+        if others == frozenset(before.others) or not (before.said or others in self._elsewhere):
+            self.do(doing)
+            return ""
+        if self.transcript.unsaved:
+            raise Fault("This conversation could not be kept yet; make room on the disk before you go to another.")
+        if self.transcript.path is not None:
+            self._elsewhere[frozenset(before.others)] = self.transcript.path
+        waiting = self._elsewhere.pop(others, None)
+        if waiting and waiting.is_file():
+            self.go_on_with(waiting)
+        else:
+            self.take_up(self.fresh(before.me), Transcript(self.workspace), kept=True)
         self.do(doing)
+        if not before.said:
+            return ""
+        names = ", ".join(one_line(name, 40) for name in before.others)
+        return f"What was said with {names} waits until they are back."
+
+    def go_on_with(self, path: Path) -> int:
+        """Take up a kept conversation; returns how many lines of its file could not be read."""
+        conversation, transcript = self.fresh(""), Transcript(self.workspace, path)
+        transcript.keep()
+        try:
+            lost = replay(conversation, read(path))
+        except BaseException:
+            transcript.close()
+            raise
+        self.take_up(conversation, transcript, kept=True)
+        self.process.warm(conversation.context())
+        return lost
 
     def completions(self) -> Completions:
         """What typed words can be completed with."""

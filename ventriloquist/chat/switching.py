@@ -11,7 +11,7 @@ from ventriloquist.chat.commands import numbered
 from ventriloquist.chat.conversation import SPARE
 from ventriloquist.chat.events import Busy, Changed, ChatEvent, Choice, Choose, Failed
 from ventriloquist.chat.process import ModelProcess
-from ventriloquist.chat.transcript import Transcript, find_kept, kept, read, replay
+from ventriloquist.chat.transcript import Transcript, find_kept, kept
 from ventriloquist.faults import Fault, UsageFault
 from ventriloquist.model import checkpoint as checkpoints
 from ventriloquist.records import MICROSECONDS
@@ -47,7 +47,10 @@ def clear(session: Session, rest: str) -> Events:
 def branch(session: Session, rest: str) -> Events:
     """Go on from a message in a conversation of its own."""
     talk = session.conversation
-    number = numbered(rest if rest.startswith("#") or not rest else f"#{rest}")[0] or 1
+    number, more = numbered(rest if rest.startswith("#") or not rest else f"#{rest}")
+    if more or (rest and number is None):
+        raise UsageFault("Name the last message that is kept: /branch #3, or /branch for all of them.")
+    number = 1 if number is None else number
     talk.check(number)
     branch = talk.before(number - 1)
     branch.title = f"{talk.title} (branch)" if talk.title else ""
@@ -61,7 +64,9 @@ def save(session: Session, rest: str) -> Events:
     if title:
         session.do({"do": "title", "text": title})
     path = session.transcript.path
-    where = f"Kept in {path}." if path else "It will be kept from its first message on."
+    where = f"It is kept in {path}." if path else "It will be kept from its first message on."
+    if session.transcript.unsaved:
+        where = "It cannot be written now; it is kept as soon as it can be."
     yield Changed(f"It is called {title}. {where}" if title else where)
 
 
@@ -69,7 +74,7 @@ def open(session: Session, rest: str) -> Events:
     """Go on with a kept conversation."""
     if not rest:
         choices = [
-            Choice(each.title, f"{_day(each.changed_at)}, {_count(len(each.conversation.said))}", f"/open {each.id}")
+            Choice(each.title, f"{_minute(each.changed_at)}, {_count(len(each.conversation.said))}", f"/open {each.id}")
             for each in kept(session.workspace)
         ]
         if not choices:
@@ -80,12 +85,8 @@ def open(session: Session, rest: str) -> Events:
     if found.path == session.transcript.path:
         yield Changed("That is this one.")
         return
-    conversation, transcript = session.fresh(""), Transcript(session.workspace, found.path)
-    lost = replay(conversation, read(found.path))
-    transcript.keep()
-    session.take_up(conversation, transcript, kept=True)
-    session.process.warm(conversation.context())
-    damaged = f" {lost} damaged lines of it were left out." if lost else ""
+    lost = session.go_on_with(found.path)
+    damaged = "" if not lost else f" {lost} damaged line{'s' if lost > 1 else ''} of it could not be read."
     yield cast(session, f"You go on with {found.title}.{damaged}")
 
 
@@ -149,6 +150,10 @@ def checkpoint(session: Session, rest: str) -> Events:
 
 def _day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d")
+
+
+def _minute(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
 def _count(messages: int) -> str:

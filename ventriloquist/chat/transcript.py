@@ -68,10 +68,15 @@ class Transcript:
             except FileExistsError:
                 continue
             self.path = path
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _hold(self._file)
             _append(self._file, _line({"do": "begin", "version": __version__}))
             return
         raise NoInput(f"No file could be begun in {folder}.")
+
+    @property
+    def unsaved(self) -> bool:
+        """True if something could not be written yet."""
+        return bool(self._waiting) and (self.path is not None or any(doing["do"] == "say" for doing in self._waiting))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -84,10 +89,10 @@ def _opened_again(path: Path) -> int:
     """The file, to be added to, without the torn line at its end."""
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(file)
     except OSError:
         os.close(file)
-        raise Busy("This conversation is open elsewhere; go on there, or use /branch here.") from None
+        raise Busy("This conversation is open elsewhere; go on there, or leave it there first.") from None
     size = os.fstat(file).st_size
     end = size
     while end > 0:
@@ -100,6 +105,12 @@ def _opened_again(path: Path) -> int:
     if end < size:
         os.ftruncate(file, end)
     return file
+
+
+def _hold(file: int) -> None:
+    """Lock a file as long as it is open here. A lock of the process (`lockf`) would go as soon as the same file is read
+    anywhere in it; this one belongs to what was opened, and no child inherits that."""
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _append(file: int, data: bytes) -> None:
@@ -155,6 +166,11 @@ def replay(conversation: Conversation, found: Found) -> int:
             conversation.do(doing)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             lost += 1
+    if not conversation.members:  # its cast is among what was lost
+        mine = [each.entry.name for each in conversation.said if each.origin == "typed"]
+        names = dict.fromkeys(each.entry.name for each in conversation.said)
+        conversation.me = next(iter(mine), next(reversed(names), ""))
+        conversation.do(conversation.cast_of(list(names)))
     return lost
 
 
@@ -188,7 +204,7 @@ def _kept(path: Path) -> Iterator[Kept]:
         replay(conversation, read(path))
     except (NoInput, OSError):
         return
-    if conversation.members:
+    if conversation.said:
         yield Kept(path, conversation.title or _called(conversation), changed_at, conversation)
 
 

@@ -77,6 +77,8 @@ def talk(session: Session, first: list[str], *, as_json: bool) -> int:
                 return Exit.DONE
             failed = outcome is Exit.FAILED
     finally:
+        if session.transcript.unsaved:
+            click.echo("What was said last could not be kept.", err=True)
         session.close()
     return Exit.FAILED if failed else Exit.DONE
 
@@ -116,6 +118,7 @@ def _interruptible(session: Session) -> Iterator[None]:
 def _typed(session: Session, prompt: bool) -> Iterator[str]:
     if prompt:
         _complete_with(session)
+    asked = False
     while True:
         try:
             if prompt:
@@ -128,9 +131,16 @@ def _typed(session: Session, prompt: bool) -> Iterator[str]:
             return
         except KeyboardInterrupt:
             click.echo(err=True)
-            return
+            if asked or not prompt:
+                return
+            asked = True
+            click.echo("ctrl-c again leaves; the conversation is kept.", err=True)
+            continue
         except UnicodeDecodeError:
             raise NoInput("The input is not UTF-8.") from None
+        if any("\udc80" <= letter <= "\udcff" for letter in line):  # bytes that were no UTF-8
+            raise NoInput("The input is not UTF-8.")
+        asked = False
         yield line.rstrip("\r\n")
 
 

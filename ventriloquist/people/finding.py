@@ -31,10 +31,10 @@ def find_person(
     people: Sequence[Person],
     said: str,
     normalise: Callable[[str], str],
-    listed_by: str = "ventriloquist people list",
+    listed_by: str = "see: ventriloquist people list",
 ) -> Person:
-    """The person of this name, or whose address it is; raises a UsageFault that names who may have been meant, or the
-    command that lists them all."""
+    """The person of this name, or whose address it is; raises a UsageFault that names who may have been meant, or says
+    what lists them all."""
     name, key = clean_name(said), folded(said)
     for fits in (
         [person for person in people if person.name == name],
@@ -50,7 +50,7 @@ def find_person(
     like = _alike(people, key)
     if like:
         raise UsageFault(f"Nobody here is called {one_line(said, _SHOWN)}. Did you mean {_listed(like, 'or')}?")
-    raise UsageFault(f"Nobody here is called {one_line(said, _SHOWN)}; see: {listed_by}")
+    raise UsageFault(f"Nobody here is called {one_line(said, _SHOWN)}; {listed_by}")
 
 
 def _alike(people: Sequence[Person], key: str) -> list[Person]:

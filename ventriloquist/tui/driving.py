@@ -26,6 +26,7 @@ class Opened(Message):
 
     scene: Scene | None
     problem: str = ""
+    kept: bool = False
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Driving:
         try:
             self.session.open()
             opened.scene = scene_of(self.session)
+            opened.kept = any(self.session.workspace.conversations.glob("*.jsonl"))
         except Exception as error:  # noqa: BLE001
             opened.problem = sentence_of(error)
         if self._left.is_set():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -32,7 +34,9 @@ from ventriloquist.tui.widgets.prompt import Prompt
 from ventriloquist.tui.widgets.side_panel import SidePanel
 from ventriloquist.tui.widgets.suggestions import Suggestions
 from ventriloquist.tui.widgets.transcript import Transcript
+from ventriloquist.tui.words import span
 
+TOLD_SECONDS = 5.0
 WIDE = 110
 """From so many columns on the side panel is there without being asked for."""
 
@@ -40,10 +44,10 @@ WIDE = 110
 class ChatScreen(AppScreen):
     """Submits what is typed to a session, and paints what happens in it; a key is a typed command."""
 
-    HELP = """Type and press enter; whoever is the target answers, as they would have. `Name: words` puts words into \
-a member's mouth. Commands begin with /; tab completes them and names. On an empty line tab chooses a message: r \
-replies to it, e edits it, l + h react, c copies it, b goes on from it. Everything marked generated was written by \
-the model, not by the person."""
+    HELP = """Type and press enter; whoever is the target answers, as they would have. A member's name, a colon and \
+words put these into their mouth. Commands begin with /; tab completes them and names. On an empty line tab chooses a \
+message: r replies, e edits, l + h react, c copies, b goes on from it. What is marked generated was written by the \
+model, not by the person."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc", tooltip="Stop the reply, close what is open, leave"),
         Binding("ctrl+r", "say('/retry')", "Retry", tooltip="Ask for the last reply again"),
@@ -69,6 +73,8 @@ the model, not by the person."""
         self.pending = False
         self.cancelling = False
         self._by_hand = False
+        self._told_length = -math.inf
+        self._panel_wanted = False
         self._cost: Mapping[str, Any] = {}
         self._next: events.Choose | events.Offered | None = None
 
@@ -89,6 +95,10 @@ the model, not by the person."""
         self.query_one(Prompt).focus()
         self._paint_head()
         self._open()
+
+    def on_resize(self) -> None:
+        if not self._panel_wanted:
+            self.query_one(SidePanel).display = self.app.size.width >= WIDE
 
     def on_unmount(self) -> None:
         """However the screen goes, the model's process goes with it."""
@@ -116,10 +126,13 @@ the model, not by the person."""
         self.state = "ready"
         self._take(event.scene)
         me = one_line(event.scene.me, 40)
-        transcript.notice(f"You are {me}. / shows the commands, F1 the keys.")
+        kept = " ctrl+o opens a conversation that was kept." if event.kept else ""
+        transcript.notice(f"You are {me}. / shows the commands, F1 the keys.{kept}")
         transcript.notice(str(event.scene.facts.get("notice") or ""))
         if pending:
-            self._send(self.query_one(Prompt).value)
+            prompt = self.query_one(Prompt)
+            typed, prompt.value = prompt.value, ""
+            self._send(typed)
 
     @on(Began)
     def _began(self, event: Began) -> None:
@@ -139,7 +152,7 @@ the model, not by the person."""
             case events.Said():
                 transcript.follow()
             case events.Waiting():
-                self.doing = f"{one_line(what.name, 30)} answers in {_lasting(what.seconds)}"
+                self.doing = f"{one_line(what.name, 30)} answers in {span(what.seconds)}"
             case events.Told():
                 self._tell(what.lines)
             case events.Choose() | events.Offered():
@@ -194,7 +207,7 @@ the model, not by the person."""
         """Paint another scene; each part looks for itself what of it is new."""
         self.scene = scene
         transcript, prompt = self.query_one(Transcript), self.query_one(Prompt)
-        transcript.me = scene.me
+        transcript.me = scene.speaker
         transcript.show(scene.said)
         prompt.known, prompt.options = scene.known, scene.options
         self.query_one(SidePanel).show(scene, self._cost)
@@ -241,8 +254,10 @@ the model, not by the person."""
 
     @on(Prompt.TooLong)
     def _too_long(self) -> None:
-        told = f"A message may have {LONGEST:,} characters; the rest was left out."
-        self.notify(told, timeout=5, severity="warning", markup=False)
+        if time.monotonic() - self._told_length > TOLD_SECONDS:
+            self._told_length = time.monotonic()
+            told = f"A message may have {LONGEST:,} characters; the rest was left out."
+            self.notify(told, timeout=TOLD_SECONDS, severity="warning", markup=False)
 
     @on(Suggestions.Clicked)
     def _clicked_suggestion(self, event: Suggestions.Clicked) -> None:
@@ -254,21 +269,26 @@ the model, not by the person."""
         if not event.value.strip() and self.state != "failed":
             return
         if self.state in ("loading", "failed") and event.value != "/quit":
-            self.pending = bool(event.value.strip())
-            if self.state == "failed":
-                self.state = "loading"
-                self._open()
-            self._paint_head()
+            self.query_one(Prompt).give_back(event.value)
+            self.set_timer(0.01, self._wait_to_send)
         else:
             self._send(event.value)
 
+    def _wait_to_send(self) -> None:
+        """What stands in the prompt goes as soon as the model is loaded, unless it is changed meanwhile."""
+        self.pending = bool(self.query_one(Prompt).value.strip())
+        if self.state == "failed":
+            self.state = "loading"
+            self._open()
+        self._paint_head()
+
     def _send(self, typed: str) -> None:
-        """Submit a typed line, and empty the prompt of it."""
+        """Submit a typed line; if that cannot be now, it stands in the prompt again."""
+        prompt = self.query_one(Prompt)
         if self._begin(typed, by_hand=True):
-            prompt = self.query_one(Prompt)
-            if prompt.value == typed:
-                prompt.remember(typed)
-                prompt.value = ""
+            prompt.remember(typed)
+        else:
+            prompt.give_back(typed)
 
     def _begin(self, typed: str, *, by_hand: bool = False) -> bool:
         """Submit a line, unless another is being answered; then say so."""
@@ -276,6 +296,9 @@ the model, not by the person."""
             if typed == "/quit":
                 self.dismiss()
             return False
+        if self.state == "busy" and typed == "/quit":
+            self.dismiss()
+            return True
         if self.state == "busy":
             self.notify("A reply is being written; esc stops it.", timeout=3, markup=False)
             return False
@@ -289,8 +312,8 @@ the model, not by the person."""
 
     def action_help(self) -> None:
         """The keys of the chat; those that every line to type into has are left out."""
-        own = {binding.description for kind in Input.__mro__ for binding in bindings_of(kind)}
-        keys = [(key, told) for key, told in keys_of(self) if told not in own]
+        every_inputs = {each.description for each in Input.BINDINGS if isinstance(each, Binding)}
+        keys = [(key, told) for key, told in keys_of(self) if told not in every_inputs]
         self.app.push_screen(HelpScreen(self.HELP, keys))
 
     def action_say(self, typed: str) -> None:
@@ -348,6 +371,7 @@ the model, not by the person."""
     def action_panel(self) -> None:
         """Open the side panel, go to it, or close it."""
         panel = self.query_one(SidePanel)
+        self._panel_wanted = True
         if panel.display and panel.has_focus:
             panel.display = False
             self.action_to_prompt()
@@ -385,15 +409,3 @@ the model, not by the person."""
         """Scroll the transcript."""
         transcript = self.query_one(Transcript)
         (transcript.scroll_page_up if pages < 0 else transcript.scroll_page_down)(animate=False)
-
-
-def bindings_of(kind: type[Any]) -> list[Binding]:
-    """The bindings that a class itself brings."""
-    return [each for each in vars(kind).get("BINDINGS", ()) if isinstance(each, Binding)]
-
-
-def _lasting(seconds: float) -> str:
-    """A while, as one would say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.0f} h"

@@ -41,7 +41,8 @@ def cast_of(scene: Scene) -> Content:
     parts += [Content.styled("live", "$primary")] if scene.live else []
     if scene.speaker != scene.me:
         parts.append(Content(f"you speak as {one_line(scene.speaker, NAME_WIDTH)}"))
-    others = [one_line(name, NAME_WIDTH) for name in scene.others if name != scene.target]
+    apart = (scene.target, scene.speaker, scene.me)
+    others = [one_line(name, NAME_WIDTH) for name in scene.members if name not in apart]
     more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
     parts.append(Content(f"{scene.kind} with {', '.join(others[:MOST_NAMES])}{more}" if others else scene.kind))
     if scene.title and not scene.live:

@@ -63,6 +63,11 @@ class Prompt(Input):
         if len(event.text) > 2 * LONGEST:
             self.post_message(self.TooLong())
 
+    def give_back(self, line: str) -> None:
+        """Words that could not be sent: here again, before what was typed since."""
+        behind = self.value
+        self.put(f"{line} {behind}" if behind else line)
+
     # --- history
 
     def remember(self, typed: str) -> None:
@@ -129,13 +134,23 @@ class Prompt(Input):
         elif not self.value:
             self.post_message(self.ChooseWanted())
 
-    async def action_send(self) -> None:
-        """Send the line; if the cursor was moved in the list, take what it is on instead."""
+    async def _on_key(self, event: events.Key) -> None:
+        """Enter is met here and now: as a binding it would come after the keys that were typed behind it."""
+        if event.key == "enter":
+            event.prevent_default()
+            event.stop()
+            self.action_send()
+        else:
+            await super()._on_key(event)
+
+    def action_send(self) -> None:
+        """Send the line, and leave it empty; if the cursor was moved in the list, take what it is on instead."""
         if self.suggestions.is_open and self.suggestions.moved and self.value != self.suggestions.line:
             self.take(self.suggestions.line)
             self.suggestions.moved = False
-        else:
-            await self.action_submit()
+            return
+        typed, self.value = self.value, ""
+        self.post_message(self.Submitted(self, typed, None))
 
     def close_list(self) -> bool:
         """Close the list until something else is typed; returns False if there was nothing to take in it."""

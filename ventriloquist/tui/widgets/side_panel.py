@@ -99,7 +99,7 @@ def rows_of(scene: Scene, cost: Mapping[str, Any]) -> Iterator[Row]:
     yield from _people(scene)
     yield Row(Content(""))
     yield _heading("checkpoint")
-    yield Row(Content(one_line(scene.checkpoint, 60) or "none"), "", "/checkpoint")
+    yield Row(Content(one_line(scene.checkpoint, 60) or "…"), "", "/checkpoint")
     model = [scene.facts.get("base"), scene.facts.get("device"), scene.facts.get("precision")]
     yield _fact(" · ".join(one_line(str(fact), 40) for fact in model if fact))
     yield Row(Content(""))
