@@ -32,10 +32,11 @@ check: install
 fuzz: install
 	FUZZ=1000000 $(BIN)/python -m pytest -m fuzz --timeout=0
 
-# What make test tries a few times, tried often: 208 kills and 500 interleavings of collecting, 50 trainings that are
-# killed three times each, every damage to a checkpoint, every way to start several processes.
+# What make test tries a few times, tried often: 208 kills and 500 interleavings of collecting, 50 kills of describing
+# with 64 requests under way, 50 trainings that are killed three times each, every damage to a checkpoint, every way to start several processes.
 proofs: install
 	KILLS=208 INTERLEAVINGS=500 $(BIN)/python -m pytest -s --timeout=0 tests/test_collect_kills.py tests/test_again.py
+	KILLS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_describe_kills.py
 	PROOFS=1 TRIALS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_train_*.py
 
 clean:

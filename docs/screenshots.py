@@ -1,8 +1,8 @@
 """Draws the README's pictures from the app itself, on the sample history.
 
-`python docs/screenshots.py` draws the statistics and the ledger, of a sample that it collects into a temporary
-workspace; `python docs/screenshots.py WORKSPACE`, on one that `ventriloquist demo` made, home, a training, a
-window and a chat.
+`python docs/screenshots.py` draws the statistics, the ledger and what could be described, of a sample that it collects
+into a temporary workspace; `python docs/screenshots.py WORKSPACE`, on one that `ventriloquist demo` made, home, a
+training, a window and a chat.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def draw_chat(workspace: Workspace) -> None:
 
 
 async def draw_numbers(workspace: Workspace) -> None:
-    """The statistics of one person, and the ledger."""
+    """The statistics of one person, the ledger, and what there is to describe."""
     app = VentriloquistApp(workspace)
     async with app.run_test(size=PLOTS_SIZE) as pilot:
         await seen(pilot, "collect", "done")
@@ -77,6 +77,9 @@ async def draw_numbers(workspace: Workspace) -> None:
         await pilot.press("escape", "g")
         await seen(pilot, "rows in the source")
         save(app, "ledger")
+        await pilot.press("escape", "d")
+        await seen(pilot, "what there is", "Enter asks")
+        save(app, "describe")
 
 
 def sample(root: Path) -> Workspace:
@@ -128,6 +131,7 @@ if __name__ == "__main__":
         case []:
             with tempfile.TemporaryDirectory() as folder:
                 os.environ.update(HOME=folder, TZ=PLACE)  # so that nothing of this machine is in the picture
+                os.environ.update(GEMINI_API_KEY="none")  # nothing is sent: nobody says yes
                 time.tzset()
                 asyncio.run(draw_numbers(sample(Path(folder))))
         case [where] if not where.startswith("-"):

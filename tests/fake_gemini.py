@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import struct
@@ -11,7 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count, cycle
 from socket import SO_LINGER, SOL_SOCKET
+from ssl import SSLContext
 from typing import Any
 
 
@@ -48,6 +51,7 @@ class FakeGemini:
     always: Answer | None = None
     script: list[Answer] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
+    listed: list[Received] = field(default_factory=list)
     finished: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -87,10 +91,13 @@ def answer(code: int, body: object, **headers: str) -> Answer:
     return lambda handler: handler.reply(code, raw, **headers)
 
 
-def text(content: str, finish: str = "STOP") -> Answer:
+USAGE = {"promptTokenCount": 250, "candidatesTokenCount": 40, "thoughtsTokenCount": 10, "totalTokenCount": 300}
+
+
+def text(content: str, finish: object = "STOP", usage: object = USAGE) -> Answer:
     """A candidate that says exactly `content`."""
     candidate = {"content": {"role": "model", "parts": [{"text": content}]}, "finishReason": finish}
-    return answer(200, {"candidates": [candidate], "usageMetadata": {"totalTokenCount": 300}})
+    return answer(200, {"candidates": [candidate], "usageMetadata": usage})
 
 
 def caption(words: str) -> Answer:
@@ -117,7 +124,7 @@ def error(code: int, status: str, *details: dict[str, Any]) -> Answer:
 BAD_KEY = error(
     400, "INVALID_ARGUMENT", {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
 )
-BLOCKED = answer(200, {"candidates": [{"finishReason": "SAFETY"}]})
+BLOCKED = answer(200, {"candidates": [{"finishReason": "SAFETY"}], "usageMetadata": {"promptTokenCount": 250}})
 PROMPT_BLOCKED = answer(200, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})
 DAY_IS_OVER = error(
     429,
@@ -141,6 +148,17 @@ def reset(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def reset_within(handler: Handler) -> None:
+    """Break the connection off once the status line and a part of the body are out."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"candidates": [')
+    handler.wfile.flush()
+    handler.fake.finished.wait(0.02)
+    reset(handler)
+
+
 def cut_off(handler: Handler) -> None:
     """Promise more than is sent."""
     handler.send_response(200)
@@ -156,18 +174,58 @@ def hang(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def _without_end(piece: bytes, pause: float) -> Answer:
+    def send(handler: Handler) -> None:
+        while not handler.fake.finished.wait(pause):
+            try:
+                handler.wfile.write(piece)
+                handler.wfile.flush()
+            except OSError:
+                break
+        handler.close_connection = True
+
+    return send
+
+
 def drip(handler: Handler) -> None:
     """Send one byte at a time, so that no single read takes long."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    while not handler.fake.finished.wait(0.05):
-        try:
-            handler.wfile.write(b" ")
-            handler.wfile.flush()
-        except OSError:
-            break
-    handler.close_connection = True
+    _without_end(b" ", 0.05)(handler)
+
+
+def slow_headers(handler: Handler) -> None:
+    """Send one header after the other, and never the last."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    _without_end(b"X-More: yes\r\n", 0.05)(handler)
+
+
+def endless(handler: Handler) -> None:
+    """Send a body that never ends, as fast as it is taken."""
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    _without_end(b" " * 65536, 0)(handler)
+
+
+def bomb(handler: Handler) -> None:
+    """Send a body of a few kilobytes that unpacks to many megabytes."""
+    handler.reply(200, gzip.compress(b" " * 100_000_000), **{"Content-Encoding": "gzip"})
+
+
+def three_in_ten(faults: list[Answer], otherwise: Answer) -> Answer:
+    """Of every ten requests three get one of the faults, in turn; all others are answered."""
+    numbers = count()
+    troubles = cycle(faults)
+    lock = threading.Lock()
+
+    def send(handler: Handler) -> None:
+        with lock:
+            answer = next(troubles) if next(numbers) % 10 in (1, 4, 8) else otherwise
+        answer(handler)
+
+    return send
 
 
 def redirect(url: str) -> Answer:
@@ -175,14 +233,27 @@ def redirect(url: str) -> Answer:
     return lambda handler: handler.reply(307, b"", Location=url + handler.path)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # as many may connect at once as any test does; five is what is usual
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that give up are expected."""
+
+
 @contextmanager
-def serving(always: Answer | None = None, script: list[Answer] | None = None) -> Iterator[FakeGemini]:
+def serving(
+    always: Answer | None = None,
+    script: list[Answer] | None = None,
+    handles: type[Handler] = Handler,
+    tls: SSLContext | None = None,
+) -> Iterator[FakeGemini]:
     """A fake on a free port of this machine."""
     fake = FakeGemini(always=always, script=list(script or []))
-    handler = type("BoundHandler", (Handler,), {"fake": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that give up are expected
+    handler = type("BoundHandler", (handles,), {"fake": fake})
+    server = Server(("127.0.0.1", 0), handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     fake.url = f"http://127.0.0.1:{server.server_port}/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

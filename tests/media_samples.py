@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import random
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -42,17 +43,14 @@ def heic(path: Path, seed: int = 2) -> Path:
     return path
 
 
-def png_of(pixels: int) -> bytes:
-    """A PNG that says it is `pixels` wide and high, and is a few kilobytes."""
-    stream = io.BytesIO()
-    Image.new("1", (8, 8)).save(stream, "PNG")
-    import struct
-    import zlib
-
-    content = bytearray(stream.getvalue())
-    content[16:24] = struct.pack(">II", pixels, pixels)
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    return bytes(content)
+def png_of(pixels: int, data: bytes = b"", chunk: bytes = b"") -> bytes:
+    """A PNG that says it is `pixels` wide and high, one bit each, with that compressed data (or for 8 x 8 of them)
+    and another chunk (its name, then its content) before it."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", pixels, pixels, 1, 0, 0, 0, 0)
+    chunks = [header, *filter(None, [chunk]), b"IDAT" + (data or zlib.compress(bytes(16))), b"IEND"]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in chunks
+    )
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -73,6 +71,10 @@ def video(path: Path, seconds: float = 1.0) -> Path:
 
 
 def audio(path: Path, seconds: float = 2.0) -> Path:
+    """A tone with a title; as AMR, which not every ffmpeg writes, frames of 20 ms that hold nothing."""
+    if path.suffix == ".amr":
+        path.write_bytes(b"#!AMR\n" + (b"\x3c" + bytes(31)) * round(seconds * 50))
+        return path
     ffmpeg(
         "-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-metadata", f"title={CANARY}", str(path)
     )  # fmt: skip

@@ -158,7 +158,7 @@ def values_of(name: str, annotation: Any, metadata: list[Any]) -> st.SearchStrat
         step = next((each.multiple_of for each in metadata if hasattr(each, "multiple_of")), 1)
         low, high = bounds.get("ge", 0), bounds.get("le", 10_000)
         return st.integers(-(-low // step), high // step).map(lambda n: n * step)
-    if annotation is float:
+    if float in (annotation, *get_args(annotation)):
         return st.floats(
             bounds.get("ge", bounds.get("gt", 0.0)),
             bounds.get("le", bounds.get("lt", 10.0)),
@@ -167,7 +167,7 @@ def values_of(name: str, annotation: Any, metadata: list[Any]) -> st.SearchStrat
         )
     if Path in (annotation, *get_args(annotation)):
         return NAMES.map(lambda word: Path("/somewhere") / word)
-    special = {"region": st.sampled_from(["", "US", "de"]), "name": NAMES, "model": NAMES}
+    special = {"region": st.sampled_from(["", "US", "de"]), "name": NAMES, "model": NAMES, "base_url": NAMES}
     return special.get(name, TEXT)
 
 

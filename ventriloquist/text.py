@@ -62,3 +62,10 @@ def is_blank(text: str | None) -> bool:
 def cut(text: str, length: int) -> str:
     """`text`, or its first `length` characters and "..."."""
     return text if len(text) <= length else text[:length] + "..."
+
+
+def dollars(micro_usd: int | None) -> str:
+    """An amount in micro-dollars as "$1.25", small ones as "$0.0042"; "?" where it is not known."""
+    if micro_usd is None:
+        return "?"
+    return f"${micro_usd / 1e6:,.{2 if micro_usd >= 1_000_000 or not micro_usd else 4}f}"

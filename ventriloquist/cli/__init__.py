@@ -15,7 +15,7 @@ from ventriloquist import __version__
 COMMANDS = {
     "demo": ("demo", "The sample history through every stage, and a conversation."),
     "collect": ("stages", "Read a message history into the workspace."),
-    "describe": ("stages", "Turn photos, videos, voice memos and documents into words."),
+    "describe": ("describe", "Turn photos, videos, voice memos and documents into words."),
     "preprocess": ("stages", "Cut the conversations into training windows."),
     "base": ("base", "The models to train on: list them, and get one."),
     "train": ("stages", "Train the model on the windows."),

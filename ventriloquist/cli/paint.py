@@ -13,7 +13,7 @@ from typing import TextIO
 from ventriloquist.faults import from_os_error
 from ventriloquist.runfold import HELD_OUT, RunState
 from ventriloquist.runs import Event
-from ventriloquist.text import one_line
+from ventriloquist.text import dollars, one_line
 
 Paint = Callable[[Event], None]
 LINE_SECONDS = 10.0
@@ -110,6 +110,8 @@ def progress_words(state: RunState) -> list[str]:
         words.append(f"{state.done:,}" + (f" of {state.total:,}" if state.total else "") + f" {one_line(state.unit)}")
     if state.eta:
         words.append(f"{duration(state.eta)} left")
+    if "usd" in state.newest and state.newest["usd"][1]:
+        words.append(f"{dollars(round(state.newest['usd'][1] * 1e6))} spent")
     if "loss" in state.newest:
         words.append(f"loss {state.newest['loss'][1]:.2f}")
     if "tokens_per_second" in state.newest:

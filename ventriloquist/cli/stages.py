@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from ventriloquist import runs
 from ventriloquist.cli.paint import painting
 from ventriloquist.faults import UsageFault
-from ventriloquist.settings import STAGES, DescribeSettings, StageSettings
+from ventriloquist.settings import STAGES, StageSettings
 from ventriloquist.workspace import Workspace
 
 
@@ -26,16 +26,17 @@ def command(name: str) -> click.Command:
 
     @click.pass_obj
     def callback(workspace: Workspace, /, as_json: bool, detach: bool, **given: Any) -> None:
-        makes = run_stage(workspace, name, given, as_json=as_json, detach=detach)
-        if name == "describe" and not as_json and not detach and may_send(workspace, given, makes):
-            run_stage(workspace, name, {**given, "yes": True})
+        run_stage(workspace, name, given, as_json=as_json, detach=detach)
 
-    options: list[click.Parameter] = flags(settings)
-    options += [
+    return click.Command(name, params=[*flags(settings), *ways()], callback=callback, help=settings.__doc__)
+
+
+def ways() -> list[click.Parameter]:
+    """The flags that say how a stage is run, which all stages have."""
+    return [
         click.Option(["--json", "as_json"], is_flag=True, help="Print the run's events as JSON lines."),
         click.Option(["--detach"], is_flag=True, help="Start in the background, print the run's id, and return."),
     ]
-    return click.Command(name, params=options, callback=callback, help=settings.__doc__)
 
 
 def flags(settings: type[StageSettings]) -> list[click.Parameter]:
@@ -84,18 +85,6 @@ def run_stage(
     if not as_json and sys.stderr.isatty():
         click.echo(f"{name}: done", err=True)
     return makes
-
-
-def may_send(workspace: Workspace, given: Mapping[str, Any], makes: Mapping[str, Any]) -> bool:
-    """Ask whether the files that Gemini could describe may be sent to Google; no without a key or a terminal."""
-    settings = DescribeSettings.load(workspace, **{key: value for key, value in given.items() if value is not None})
-    asked_for = (
-        settings.gemini_api_key.get_secret_value() and makes["left"] and not settings.yes and not settings.dry_run
-    )
-    if not (asked_for and sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    kinds = ", ".join(f"{count:,} {noun}{'s' if count != 1 else ''}" for noun, count in makes["left_by_kind"].items())
-    return click.confirm(f"Send {kinds} ({makes['bytes'] / 1e6:.0f} MB before shrinking) to Google's Gemini?", err=True)
 
 
 def stage_function(name: str) -> Callable[..., Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Contact and location cards: only the names and the place in them."""
+"""Contact, location and calendar cards: only the names, the place and the events in them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ventriloquist import vcards
 
 _NUMBER = r"[-+]?\d{1,3}(?:\.\d{1,15})?"
 _COORDINATES = re.compile(rf"^\s*({_NUMBER})\s*,\s*({_NUMBER})\s*$", re.ASCII)
+_WHEN = re.compile(r"^(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\dZ?)?$", re.ASCII)
 _NO_PLACES = frozenset({"", "current location", "dropped pin", "location", "my location", "shared location"})
 
 
@@ -30,6 +31,28 @@ def place(card: str) -> str:
     if name.casefold() in _NO_PLACES:
         return coordinates
     return f"{name} ({coordinates})" if coordinates else name
+
+
+def events(calendar: str) -> list[str]:
+    """The events of a calendar file (RFC 5545): what, when (as it is written there) and where. May be empty."""
+    found: list[str] = []
+    event: dict[str, str] | None = None
+    for field, value in vcards.fields(_lines(calendar)):
+        if field in ("BEGIN", "END") and value.strip().upper() == "VEVENT":
+            if event and (told := _event(event)):
+                found.append(told)
+            event = {} if field == "BEGIN" else None
+        elif event is not None and field in ("SUMMARY", "DTSTART", "LOCATION"):
+            event.setdefault(field, vcards.text_of(value))
+    return found
+
+
+def _event(event: dict[str, str]) -> str:
+    when = _WHEN.match(event.get("DTSTART", ""))
+    date = "-".join(when.groups()[:3]) if when else ""
+    moment = f"{date} {when[4]}:{when[5]}" if when and when[4] else date
+    what_and_when = ", ".join(filter(None, (event.get("SUMMARY", ""), moment)))
+    return " at ".join(filter(None, (what_and_when, event.get("LOCATION", ""))))
 
 
 def _lines(card: str) -> Iterator[bytes]:

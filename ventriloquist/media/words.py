@@ -1,27 +1,30 @@
 """What an attachment is, and the words for it that are at hand without sending anything anywhere.
 
 `content_type` is the only mapping from a mime type and file name to a line's content type. `local_description` makes
-one short line from Apple's transcript, a contact or location card, or a file name that a person chose.
+one line from Apple's transcript, a contact, location or calendar card, a song's tags, or a name that a person chose.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
+from contextlib import suppress
 from typing import Literal
 
-from ventriloquist.media import cards
+from ventriloquist.media import cards, music
+from ventriloquist.media.opening import Unconvertible, opened
 from ventriloquist.records import Attachment
 from ventriloquist.text import clean_name, one_line
 
 LONGEST = 600
 """Characters of a description, at most."""
 
+LONGEST_TRANSCRIPT = 20_000
+"""Characters of what is said in a recording, at most: more than half an hour of speech."""
+
 LOCAL = "local"
 """Marks a description made by `local_description`, which a captioner's may replace."""
 
-Medium = Literal["image", "video", "audio", "pdf"]
+Medium = Literal["image", "video", "audio", "pdf", "text"]
 """What a captioner can look at or listen to."""
 
 _IMAGES = "jpg jpeg jpe png gif heic heif heics heifs avif webp tif tiff bmp dng"
@@ -61,6 +64,18 @@ _DOCUMENT_MIME_TYPES = (
     "application/x-iwork",
 )
 
+_WORDED_EXTENSIONS = (
+    "docx docm dotx xlsx xlsm pptx odt ods odp rtf txt md tex csv tsv html htm log json xml pages numbers key"
+)
+_WORDED = frozenset(_WORDED_EXTENSIONS.split())
+_WORDED_MIME_TYPES = (
+    "text/plain", "text/markdown", "text/csv", "text/tab-separated-values", "text/html", "text/rtf", "application/rtf",
+    "application/json", "application/xml", "text/xml", "application/vnd.openxmlformats-officedocument",
+    "application/vnd.oasis.opendocument",
+)  # fmt: skip
+LARGEST_CARD = 1_000_000
+LARGEST_RECORDING = 2_000_000_000
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SPLIT = re.compile(r"[\s_\-–—.,;:()\[\]{}#+@&=~]+")
 _COPY = re.compile(r"\s*\(\d+\)$")
@@ -93,31 +108,34 @@ def content_type(attachment: Attachment) -> str:
 
 
 def medium(attachment: Attachment) -> Medium | None:
-    """What a captioner would get of it, or None where there is nothing to look at or listen to.
+    """What a captioner would get of it, or None where there is nothing to look at, to listen to or to read.
 
-    A voice message that Apple has transcribed needs no captioner.
+    A voice message that Apple has transcribed needs no captioner, and neither does a song, whose name is enough.
     """
     kind = _kind(attachment)
     if kind == "audio":
-        return None if one_line(attachment.transcript or "") else "audio"
+        return None if one_line(attachment.transcript or "") or _song(attachment) else "audio"
     if kind == "image" or kind == "video":
         return "image" if kind == "image" else "video"
-    if _mime_type(attachment) == "application/pdf" or _extension(attachment) == "pdf":
+    if _mime_type(attachment) == "application/pdf" or file_extension(attachment) == "pdf":
         return "pdf"
-    return None
+    return "text" if kind == "document" and _is_worded(attachment) else None
 
 
 def local_description(attachment: Attachment) -> str:
-    """Words for an attachment from what is at hand; one line, never empty, at most `LONGEST` characters.
+    """Words for an attachment from what is at hand; one line, never empty, at most `LONGEST` characters, or
+    `LONGEST_TRANSCRIPT` where Apple has written down what is said.
 
-    Reads nothing but contact and location cards.
+    Reads nothing but contact, location and calendar cards, and the tags of recordings.
     """
+    if content_type(attachment) == "audio" and (said := shorten(attachment.transcript or "", LONGEST_TRANSCRIPT)):
+        return said
     return shorten(_words(attachment)) or "A file"
 
 
-def shorten(text: str) -> str:
-    """Strangers' text (a caption, a transcript, a name) as one line of at most `LONGEST` characters."""
-    return one_line(clean_name(text[: LONGEST * 8]), LONGEST)
+def shorten(text: str, longest: int = LONGEST) -> str:
+    """Strangers' text (a caption, a transcript, a name) as one line of at most `longest` characters."""
+    return one_line(clean_name(text[: longest * 8]), longest)
 
 
 def _words(attachment: Attachment) -> str:
@@ -126,13 +144,13 @@ def _words(attachment: Attachment) -> str:
     readable = readable_name(name)
     match kind:
         case "audio":
-            if transcript := shorten(attachment.transcript or ""):
-                return transcript
-            if _VOICE.match(name) or _extension(attachment) in ("caf", "amr"):
+            if song := _song(attachment):
+                return f"Song: {song}"
+            if _VOICE.match(name) or file_extension(attachment) in ("caf", "amr"):
                 return "A voice message"
         case "image" if _SCREENSHOT.match(name):
             return "A screenshot"
-        case "image" if _mime_type(attachment) == "image/gif" or _extension(attachment) == "gif":
+        case "image" if _mime_type(attachment) == "image/gif" or file_extension(attachment) == "gif":
             return f"GIF: {readable}" if readable else "A GIF"
         case "video" if _SCREEN_RECORDING.match(name):
             return "A screen recording"
@@ -142,10 +160,13 @@ def _words(attachment: Attachment) -> str:
         case "location":
             place = cards.place(_small_text(attachment.path))
             return f"Location: {place}" if place else "A location"
+        case "document" if _is_calendar(attachment):
+            events = cards.events(_small_text(attachment.path)) or ([readable] if readable else [])
+            return f"Calendar: {_and_more(events)}" if events else "A calendar event"
         case "sticker":
             return f"Sticker: {readable}" if readable else "A sticker"
         case "file":
-            extension = _extension(attachment)
+            extension = file_extension(attachment)
             named = f"{readable} ({extension})" if extension and readable else readable
             return f"File: {named}" if named else f"A file ({extension})" if extension else "A file"
     if kind == "image":
@@ -154,10 +175,35 @@ def _words(attachment: Attachment) -> str:
 
 
 def _contact(people: list[str]) -> str:
-    if not people:
-        return "A contact card"
-    others = f" and {len(people) - 1} more" if len(people) > 1 else ""
-    return f"Contact: {people[0]}{others}"
+    return f"Contact: {_and_more(people)}" if people else "A contact card"
+
+
+def _and_more(names: list[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def _song(attachment: Attachment) -> str:
+    """The name of the song that a recording is; "" for voice messages and all else that may be spoken."""
+    stem, extension = file_stem(attachment), file_extension(attachment)
+    if _VOICE.match(stem) or extension in ("caf", "amr"):
+        return ""
+    tags = music.Tags()
+    with suppress(Unconvertible, OSError), opened(attachment.path or "", LARGEST_RECORDING) as file:
+        tags = music.tags_of(file)
+    return music.song(tags, stem, extension)
+
+
+def _is_calendar(attachment: Attachment) -> bool:
+    return _mime_type(attachment) == "text/calendar" or file_extension(attachment) == "ics"
+
+
+def _is_worded(attachment: Attachment) -> bool:
+    """True for a document whose words can be read here, so that only they have to be sent."""
+    if _is_calendar(attachment):
+        return False
+    if extension := file_extension(attachment):
+        return extension in _WORDED
+    return _mime_type(attachment).startswith(_WORDED_MIME_TYPES)
 
 
 def readable_name(stem: str) -> str:
@@ -207,8 +253,8 @@ def _file_name(attachment: Attachment) -> str:
     return re.split(r"[/\\]", name)[-1]
 
 
-def _extension(attachment: Attachment) -> str:
-    """The extension in lower case, "" if there is none worth the name."""
+def file_extension(attachment: Attachment) -> str:
+    """The extension of the file's name in lower case, "" if there is none worth the name."""
     for name in (attachment.name, attachment.path):
         extension = (name or "").rpartition(".")[2].lower()
         if "." in (name or "") and re.fullmatch(r"[a-z0-9]{1,10}", extension):
@@ -229,27 +275,16 @@ def _kind(attachment: Attachment) -> str:
     family = mime_type.partition("/")[0]
     if family in ("image", "video", "audio"):
         return family
-    by_extension = _BY_EXTENSION.get(_extension(attachment))
+    by_extension = _BY_EXTENSION.get(file_extension(attachment))
     if by_extension:
         return by_extension
     return "document" if mime_type.startswith(_DOCUMENT_MIME_TYPES) else "file"
 
 
 def _small_text(path: str | None) -> str:
-    """The text of a card (at most 1 MB of it), or "" where there is no regular file that may be read."""
-    if not path:
-        return ""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except (OSError, ValueError):
-        return ""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return ""
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            content = file.read(1_000_000)
-        except OSError:
-            return ""
+    """The text of a card (at most `LARGEST_CARD` bytes of it), or "" where there is no file that may be read."""
+    content = b""
+    with suppress(Unconvertible, OSError), opened(path or "", LARGEST_RECORDING) as file:
+        content = file.read(LARGEST_CARD)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return content.decode(encoding, errors="replace")

@@ -1,7 +1,7 @@
-"""describe: every attachment becomes words, here from what is at hand, and with a key and consent by Gemini.
+"""describe: every attachment becomes words, here from what is at hand, and by a captioner where it may be asked.
 
-A description is marked with who wrote it. One marked `local` may be replaced; one that Gemini wrote, or refused to
-write, is final and is never asked (and paid) for again.
+Words of a captioner are final and never asked (and paid) for again, nor is a refusal. Whatever has no such words keeps
+neutral ones from what is at hand, and a state that says why.
 """
 
 from __future__ import annotations
@@ -9,128 +9,146 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ventriloquist.media.captioner import Captioner
-from ventriloquist.media.convert import size_on_disk
-from ventriloquist.media.words import LOCAL, content_type, local_description, medium
-from ventriloquist.records import Attachment
+from ventriloquist.media.captioner import Captioner, Meter
+from ventriloquist.pipeline.audience import STRANGERS
+from ventriloquist.pipeline.destination import Destination, captioner_for
+from ventriloquist.pipeline.meter import StoredMeter
+from ventriloquist.pipeline.selection import Selection, several, spoken, words_at_hand
+from ventriloquist.pipeline.survey import Survey, survey_of
 from ventriloquist.runs import Run
 from ventriloquist.settings import DescribeSettings
 from ventriloquist.store import Store
+from ventriloquist.store.describing import BLOCKED, DESCRIBED, FAILED, RETRY, Standing
+from ventriloquist.text import dollars
 from ventriloquist.workspace import Workspace
 
+if TYPE_CHECKING:
+    from ventriloquist.pipeline.sending import Sending
+
 BATCH = 500
-NOUNS = {"image": "photo", "sticker": "sticker", "video": "video", "audio": "recording", "document": "PDF"}
+MAKES = (DESCRIBED, "known", BLOCKED, FAILED, RETRY)
+MakeCaptioner = Callable[[DescribeSettings, Destination, Meter], Captioner]
 
 
 def describe(
-    settings: DescribeSettings, workspace: Workspace, run: Run, captioner: Captioner | None = None
+    settings: DescribeSettings, workspace: Workspace, run: Run, make_captioner: MakeCaptioner = captioner_for
 ) -> dict[str, Any]:
     """Describe every attachment that is not described yet.
 
-    Files go to Gemini only with a key and `settings.yes` (or to `captioner`, which tests give). Returns `{"local",
-    "captioned", "blocked", "declined", "unanswered", "unconvertible", "left", "left_by_kind", "bytes", "requests",
-    "tokens", "described_by"}`: `left` files, by kind and with that many bytes on disk, could still be sent.
+    Files go to a captioner only with `settings.yes`, or if it is on this machine. Returns `{"local", "described",
+    "known", "blocked", "failed", "retry", "requests", "usd", "left", "left_by_kind", "bytes", "described_by",
+    "survey"}`: how many attachments got which state, `known` those whose content was described before; `left` files, by
+    kind and with that many bytes on disk, could still be sent; see `Survey`.
     """
-    key = settings.gemini_api_key.get_secret_value().strip()
+    destination = Destination.of(settings)
     with Store.open(workspace) as store:
         run.phase("read what is at hand")
         local = 0 if settings.dry_run else _describe_here(store, run)
-        to_send = _Selection(store)
-        sent: Counter[str] = Counter()
-        requests = tokens = 0
-        if to_send.total and not settings.dry_run and settings.yes and (key or captioner):
-            run.phase("ask Gemini")
-            captioner = captioner or _gemini(key, settings)
-            sent = _send(settings, store, run, captioner, to_send)
-            requests, tokens = captioner.requests, captioner.tokens
-            _note_results(run, sent)
-            to_send = _Selection(store)
+        found = survey_of(store, settings, destination)
+        counts: Counter[str] = Counter()
+        requests, micro_usd = 0, 0
+        if _may_send(settings, found):
+            run.phase(f"ask {destination.where}")
+            meter = _meter(store, run, settings, destination)
+            sending = _send(settings, destination, store, run, meter, make_captioner, found)
+            counts, requests, micro_usd = sending.counts, meter.requests, meter.spent
+            _note_results(run, counts, destination)
+            if sending.over_budget:
+                run.note("The budget is used up; what is described is kept. Start describe again to go on.", "warning")
+            found = survey_of(store, settings, destination)
         else:
-            _note_what_could_be_sent(run, settings, to_send, bool(key))
+            _note_what_could_be_sent(run, settings, found)
+            if not (settings.dry_run or found.rows):
+                store.close_spending()  # nothing is left that a run which did not end would have gone on with
+        total = found.total
         return {
             "local": local,
-            **{what: sent[what] for what in ("captioned", "blocked", "declined", "unanswered", "unconvertible")},
-            "left": to_send.total,
-            "left_by_kind": dict(to_send.kinds),
-            "bytes": to_send.bytes,
+            **{what: counts[what] for what in MAKES},
             "requests": requests,
-            "tokens": tokens,
+            "usd": round(micro_usd / 1e6, 6),
+            "left": total.files + found.beyond_limit,
+            "left_by_kind": dict(found.kinds),
+            "bytes": total.bytes,
             "described_by": store.descriptions_by(),
+            "survey": found.as_object(),
         }
 
 
-def _describe_here(store: Store, run: Run) -> int:
-    """Give every attachment without a description one from what is at hand; returns how many got one.
+def _may_send(settings: DescribeSettings, found: Survey) -> bool:
+    consent = settings.yes or not found.needs_consent
+    return bool(found.rows) and consent and not settings.dry_run and not found.missing
 
-    Local ones whose words have changed, since the file or its transcript came later, are written anew.
+
+def _describe_here(store: Store, run: Run) -> int:
+    """Give every attachment that no captioner described its words from what is at hand, and its state; returns how
+    many had none. Words that have changed, since the file or its transcript came later, are written anew.
     """
     total = store.counts()["attachments"]
-    done = 0
-    for batch in _batches(store.attachments_described_by(None)):
-        store.describe_all([(attachment.guid, local_description(attachment)) for attachment in batch], LOCAL)
-        done += len(batch)
-        run.progress(done, total, "attachments")
-    for batch in _batches(store.attachments_described_by(LOCAL)):
-        words = [(attachment, local_description(attachment)) for attachment in batch]
-        changed = [(attachment.guid, text) for attachment, text in words if text != attachment.description]
+    new = 0
+    for done, batch in enumerate(_batches(store.standings()), 1):
+        words = [(standing, *words_at_hand(standing)) for standing in batch]
+        changed = [description for _, description, is_new in words if is_new]
         if changed:
-            store.describe_all(changed, LOCAL)
-        run.check()
-    return done
+            same = all(description.text == standing.attachment.description for standing, description, _ in words)
+            store.keep_descriptions(changed, same_words=same)
+        new += sum(standing.state is None for standing in batch)
+        run.progress(min(done * BATCH, total), total, "attachments")
+    return new
 
 
-def _batches(attachments: Iterable[Attachment]) -> Iterator[list[Attachment]]:
-    iterator = iter(attachments)
+def _batches(standings: Iterable[Standing]) -> Iterator[list[Standing]]:
+    iterator = iter(standings)
     while batch := list(islice(iterator, BATCH)):
         yield batch
 
 
-class _Selection:
-    """The files that a captioner could describe: pictures, videos, recordings without a transcript, and PDFs that
-    are on disk and have no description but a local one."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.kinds: Counter[str] = Counter()
-        self.bytes = 0
-        for attachment in self:
-            self.kinds[NOUNS[content_type(attachment)]] += 1
-            self.bytes += size_on_disk(attachment.path)
-
-    @property
-    def total(self) -> int:
-        return self.kinds.total()
-
-    def __iter__(self) -> Iterator[Attachment]:
-        for by in (None, LOCAL):
-            for attachment in self._store.attachments_described_by(by):
-                if medium(attachment) and size_on_disk(attachment.path):
-                    yield attachment
-
-
-def _gemini(key: str, settings: DescribeSettings) -> Captioner:
-    from ventriloquist.media.gemini import GeminiCaptioner
-
-    return GeminiCaptioner(key, settings.model, concurrency=settings.concurrency)
+def _meter(store: Store, run: Run, settings: DescribeSettings, destination: Destination) -> StoredMeter:
+    """The meter of this run; says what earlier runs left of the budget."""
+    budget = None if settings.budget is None else int(settings.budget * 1_000_000)
+    meter = StoredMeter(store, run.id, destination.provider, destination.model, destination.price, budget)
+    if budget is not None and meter.before:
+        run.note(
+            f"{dollars(meter.before)} of the budget were spent by a run that did not end; {dollars(meter.left)} are "
+            "left."
+        )
+    return meter
 
 
 def _send(
-    settings: DescribeSettings, store: Store, run: Run, captioner: Captioner, to_send: _Selection
-) -> Counter[str]:
-    from ventriloquist.media.sending import Sending
+    settings: DescribeSettings,
+    destination: Destination,
+    store: Store,
+    run: Run,
+    meter: StoredMeter,
+    make_captioner: MakeCaptioner,
+    found: Survey,
+) -> Sending:
+    from ventriloquist.pipeline.sending import Sending
 
-    limit = min(to_send.total, settings.limit or to_send.total)
+    total = found.total.files + found.beyond_limit
+
+    async def send(scratch: Path) -> Sending:
+        captioner = make_captioner(settings, destination, meter)
+        meter.model = captioner.model  # of a local server, the only one it has
+        sending = Sending(
+            captioner, replace(destination, model=captioner.model), meter, store, run, scratch,
+            concurrency=settings.concurrency, retry_failed=settings.retry_failed,
+        )  # fmt: skip
+        await sending.send(iter(Selection(settings, store, captioner.model)), settings.limit or total, total)
+        return sending
+
     with _scratch(run) as scratch:
-        sending = Sending(captioner, store, run, scratch, settings.concurrency)
-        asyncio.run(sending.send(iter(to_send), limit))
+        sending = asyncio.run(send(scratch))
     run.check()
-    return sending.counts
+    store.close_spending()
+    return sending
 
 
 @contextmanager
@@ -146,41 +164,35 @@ def _scratch(run: Run) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _note_what_could_be_sent(run: Run, settings: DescribeSettings, to_send: _Selection, has_key: bool) -> None:
-    """Say how many files Gemini could describe, and what it takes."""
-    if not to_send.total:
-        run.note("There is nothing left that Gemini could describe.")
-        return
-    files = spoken(to_send.kinds)
-    size = f"{to_send.bytes / 1_000_000:,.1f} MB before they are made smaller"
-    if settings.dry_run:
-        limited = f", {settings.limit} of them now" if 0 < settings.limit < to_send.total else ""
-        run.note(f"Would send {files} to Google{limited} ({size}); nothing was sent.")
-    elif has_key:
-        run.note(f"{settings.model} could describe {files} ({size}); --yes sends these files to Google.")
-    else:
+def _note_what_could_be_sent(run: Run, settings: DescribeSettings, found: Survey) -> None:
+    """Say how many files could be described, and what it takes."""
+    total = found.total
+    if strangers := found.left_out.get(STRANGERS):
         run.note(
-            f"With a Gemini key, {files} could be described: put GEMINI_API_KEY into the environment or .env. "
-            "These files would then be sent to Google."
+            f"{several(strangers, 'file')} from conversations in which nobody has a name "
+            f"{'is' if strangers == 1 else 'are'} left out; --strangers sends them too."
         )
+    if not total.files:
+        run.note("There is nothing left that could be described.")
+        return
+    files = spoken(found.kinds)
+    size = f"{total.bytes / 1_000_000:,.1f} MB before they are made smaller"
+    if settings.dry_run:
+        run.note(f"Would send {files} to {found.where} ({size}); nothing was sent.")
+    elif found.missing:
+        run.note(
+            f"No key: nothing was sent. With one, {files} could be described: {found.missing}. These files would then "
+            f"be sent to {found.where}."
+        )
+    else:
+        run.note(f"{found.model} could describe {files} ({size}); --yes sends these files to {found.where}.")
 
 
-def _note_results(run: Run, sent: Counter[str]) -> None:
-    for what, sentence in (
-        ("blocked", "Gemini would not describe {n}; they keep a neutral description."),
-        ("declined", "Gemini declined {n}; they keep a neutral description."),
-        ("unanswered", "{n} got no answer; starting describe again asks for them once more."),
-        ("unconvertible", "{n} cannot be converted; they keep a neutral description."),
+def _note_results(run: Run, counts: Counter[str], destination: Destination) -> None:
+    for state, sentence in (
+        (BLOCKED, "{who} would not describe {n}; they keep neutral words."),
+        (FAILED, "{n} could not be described; they keep neutral words. --retry-failed tries them again."),
+        (RETRY, "{n} got no answer; starting describe again asks about them once more."),
     ):
-        if sent[what]:
-            run.note(sentence.format(n=_several(sent[what], "file")), "warning")
-
-
-def spoken(kinds: Counter[str]) -> str:
-    """Counts as words: "12 photos, 3 videos and 1 PDF"."""
-    parts = [_several(count, noun) for noun, count in kinds.most_common()]
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+        if counts[state]:
+            run.note(sentence.format(n=several(counts[state], "file"), who=destination.model), "warning")

@@ -15,6 +15,7 @@ from ventriloquist.runfold import read_state
 from ventriloquist.runs import WATCHING, list_runs
 from ventriloquist.settings import PIPELINE
 from ventriloquist.store import Store
+from ventriloquist.store.describing import LOCAL
 from ventriloquist.windows.file import read_report
 from ventriloquist.workspace import Workspace
 
@@ -69,9 +70,12 @@ def _collected(stages: dict[str, Stage], store: Store) -> None:
         next="ventriloquist collect",
     )
     left = counts["attachments"] - counts["described"]
+    by_captioners = sum(files for by, files in store.descriptions_by().items() if by != LOCAL)
+    made = f"{counts['described']:,} of {counts['attachments']:,} attachments"
+    made += f", {by_captioners:,} described by a model" if by_captioners else ""
     stages["describe"].update(
         state="ready" if left else "done",
-        makes=f"{counts['described']:,} of {counts['attachments']:,} attachments" if counts["attachments"] else "none",
+        makes=made if counts["attachments"] else "none",
         missing=f"{left:,} attachments have no words yet" if left else None,
         next="ventriloquist describe",
     )

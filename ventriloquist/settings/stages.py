@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from ventriloquist.faults import UsageFault
 from ventriloquist.settings.merging import MAIN, StageSettings
@@ -20,6 +20,8 @@ _IN_8BIT: Any = Field(
 _IN_4BIT: Any = Field(
     False, description="Load the base in 4 bits (needs the extra quantized; default: as it was trained)."
 )
+GEMINI_MODEL = "gemini-3.5-flash-lite"
+LOCAL_SERVER = "http://127.0.0.1:11434/v1"
 
 
 class CollectSettings(StageSettings):
@@ -77,17 +79,71 @@ class DescribeSettings(StageSettings):
 
     stage: ClassVar[str] = "describe"
 
+    provider: Literal["gemini", "local"] = Field(
+        "gemini",
+        description="Who describes: Google's Gemini, or a server of your own that speaks OpenAI's protocol.",
+        json_schema_extra=MAIN,
+    )
     gemini_api_key: SecretStr = Field(
         SecretStr(""),
         description="Key for Google's Gemini; without one nothing leaves this machine.",
         validation_alias=AliasChoices("GEMINI_API_KEY", "VENTRILOQUIST_DESCRIBE_GEMINI_API_KEY", "gemini_api_key"),
         json_schema_extra={"flag": False},
     )
-    model: str = Field("gemini-3.5-flash-lite", description="Which Gemini model describes.", min_length=1)
+    local_api_key: SecretStr = Field(
+        SecretStr(""), description="Key for the local server, if it wants one.", json_schema_extra={"flag": False}
+    )
+    model: str = Field(
+        "", description=f"Which model describes (default: {GEMINI_MODEL}, or the only one of a local server)."
+    )
+    base_url: str = Field("", description=f"Where the local server is (default: {LOCAL_SERVER}, where Ollama listens).")
+    allow_remote: bool = Field(False, description="Let --base-url be outside of this machine and its private network.")
     limit: int = Field(0, description="Send at most this many files (0: all).", ge=0, json_schema_extra=MAIN)
+    budget: float | None = Field(
+        None,
+        description="Spend at most so many dollars; a command that was stopped, failed or was killed goes on with what "
+        "it left of them.",
+        ge=0,
+        allow_inf_nan=False,
+        json_schema_extra=MAIN,
+    )
     dry_run: bool = Field(False, description="Count what would be sent, and send nothing.", json_schema_extra=MAIN)
-    yes: bool = Field(False, description="Send files to Gemini without asking.", json_schema_extra=MAIN)
+    yes: bool = Field(False, description="Send files without asking.", json_schema_extra=MAIN)
+    only: str = Field(
+        "",
+        description="Send only from conversations, groups too, in which everyone but you is named here (names or "
+        "numbers, separated by commas; your own name stands for notes to yourself).",
+    )
+    without: str = Field(
+        "", description="Send nothing from any conversation, groups too, in which one of these people is or once wrote."
+    )
+    strangers: bool = Field(False, description="Send also from conversations in which nobody has a name.")
+    retry_failed: bool = Field(False, description="Ask again about files that failed for good.")
     concurrency: int = Field(8, description="Requests at a time.", ge=1, le=64)
+    prompts: dict[str, str] = Field(
+        {},
+        description="What is asked of each medium (image, video, audio, pdf, text), instead of the built-in words.",
+        json_schema_extra={"flag": False},
+    )
+    prices: dict[str, tuple[float, float]] = Field(
+        {},
+        description="Dollars for a million tokens, input and output, by model, instead of the built-in table.",
+        json_schema_extra={"flag": False},
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_secret_address(cls, url: str) -> str:
+        if "@" in url or "?" in url:
+            raise ValueError("it holds no name, password or key; set VENTRILOQUIST_DESCRIBE_LOCAL_API_KEY")
+        return url.strip()
+
+    @field_validator("prices")
+    @classmethod
+    def _no_negative_prices(cls, prices: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        if not all(0 <= price < 1e6 for pair in prices.values() for price in pair):
+            raise ValueError("a price is a number of dollars, 0 or more")
+        return prices
 
 
 class PreprocessSettings(StageSettings):

@@ -13,11 +13,10 @@ from typing import Any, Self
 
 from ventriloquist.faults import Busy, DiskFull, Fault, NoInput, from_os_error
 from ventriloquist.records import Attachment, Book, Chat, Conversation, Ledger, Message, Person
-from ventriloquist.store import collected, describing, reading, referred, schema, spoken
+from ventriloquist.store import collected, describing, reading, referred, schema, spending, spoken
 from ventriloquist.store.fingerprint import BUSY_MILLISECONDS, changed, fingerprint
 from ventriloquist.store.placing import Places
 from ventriloquist.store.updating import Updating
-from ventriloquist.store.values import to_value
 from ventriloquist.workspace import Workspace
 
 NOTHING_YET = "Nothing is collected yet. Run: ventriloquist collect"
@@ -110,11 +109,12 @@ class Store:
                 Places(self.connection, source, chats, people, conversations).write(people)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, content: bool = True) -> Iterator[None]:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            changed(self.connection)
+            if content:
+                changed(self.connection)
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:
@@ -227,13 +227,74 @@ class Store:
 
     def describe_all(self, descriptions: Iterable[tuple[str, str]], by: str) -> None:
         """Keep many (guid, text) in one transaction."""
-        rows = [[to_value(guid), to_value(text), by] for guid, text in descriptions]
-        with self._transaction():
-            self.connection.executemany("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", rows)
+        state = describing.LOCAL if by == describing.LOCAL else describing.DESCRIBED
+        self.keep_descriptions([describing.Description(guid, text, by, state) for guid, text in descriptions])
 
-    def attachments_described_by(self, by: str | None) -> Iterator[Attachment]:
-        """Attachments, on disk or not, whose description is by `by`, or that have none (None); each guid once."""
-        return describing.attachments_described_by(self.connection, by)
+    def keep_descriptions(self, descriptions: Iterable[describing.Description], *, same_words: bool = False) -> None:
+        """Keep what is known of attachments, in one transaction; `same_words` if no text of any has changed."""
+        with self._transaction(content=not same_words):
+            describing.write(self.connection, descriptions)
+
+    def standings(self, *, described: bool = False) -> Iterator[describing.Standing]:
+        """Every attachment, each guid once, and how it stands; those that a captioner described only if asked for.
+
+        Read page by page, so that descriptions may be written meanwhile.
+        """
+        return describing.standings(self.connection, described=described)
+
+    def attachments_together(self) -> Iterator[list[Attachment]]:
+        """The attachments of each message that has more than one, in order."""
+        return describing.together(self.connection)
+
+    def answers(self, content_hash: str, medium: str) -> list[describing.Answer]:
+        """What captioners, any of them, have answered about a file of this content."""
+        return describing.answers(self.connection, content_hash, medium)
+
+    def keep_answer(
+        self,
+        answer: describing.Answer | None,
+        descriptions: Iterable[describing.Description],
+        settled: Iterable[tuple[int, int]],
+    ) -> None:
+        """Keep what came of asking about one file, the descriptions it gives, and what its requests cost, (number,
+        micro-dollars) each, in one transaction."""
+        with self._transaction():
+            if answer:
+                describing.write_answer(self.connection, answer)
+            describing.write(self.connection, descriptions)
+            spending.settle(self.connection, settled)
+
+    def reserve(self, request: spending.Request, settled: Iterable[tuple[int, int]]) -> int:
+        """Note, for good, that a request is about to be sent, and what came of others; returns its number."""
+        with self._transaction(content=False):
+            spending.settle(self.connection, settled)
+            return spending.reserve(self.connection, request)
+
+    def settle(self, settled: Iterable[tuple[int, int]]) -> None:
+        """Keep what requests cost, (number, micro-dollars) each."""
+        with self._transaction(content=False):
+            spending.settle(self.connection, settled)
+
+    def close_spending(self) -> None:
+        """What was spent until now no longer counts for the next budget."""
+        with self._transaction(content=False):
+            spending.close(self.connection)
+
+    def open_spending(self) -> int:
+        """Micro-dollars that count for the budget: spent since a command that sends last ended well."""
+        return spending.open_sum(self.connection)
+
+    def spent(self) -> list[spending.Spent]:
+        """What each model has cost and answered so far."""
+        return spending.by_model(self.connection)
+
+    def mean_costs(self, provider: str, model: str, least: int) -> dict[str, int]:
+        """Micro-dollars that a file of each medium has cost with a model, where it was asked about at least so many."""
+        return spending.means(self.connection, provider, model, least)
+
+    def latest_descriptions(self, count: int) -> list[describing.Standing]:
+        """The attachments that a captioner described last, newest first."""
+        return describing.latest(self.connection, count)
 
     def descriptions_by(self) -> dict[str, int]:
         """How many attachments each one described: `{"local": 120, "gemini-3.5-flash-lite": 30}`."""

@@ -97,7 +97,59 @@ BLOCK_COLUMNS: dict[str, Any] = {
 }
 """Block by block: a digest of all that its messages were made of, and the numbers of those messages."""
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [first_tables, blocks_and_reports]
+
+def captions_and_spending(connection: sqlite3.Connection) -> None:
+    """3: the state of each description, what captioners answered by content, and what was spent on them."""
+    for column in ("state TEXT NOT NULL DEFAULT 'local'", "reason TEXT", "hash TEXT", "at TEXT"):
+        connection.execute(f"ALTER TABLE descriptions ADD COLUMN {column}")
+    connection.execute(
+        "UPDATE descriptions SET state = CASE "
+        """WHEN "by" = 'local' THEN 'local' WHEN "by" LIKE '%: blocked' THEN 'blocked' """
+        """WHEN "by" LIKE '%: declined' THEN 'failed' ELSE 'described' END"""
+    )
+    for word, state in ((": blocked", "blocked"), (": declined", "failed")):
+        connection.execute(
+            """UPDATE descriptions SET reason = ?, "by" = substr("by", 1, length("by") - ?) WHERE state = ?""",
+            [word[2:], len(word), state],
+        )
+    create = _Creator(connection)
+    create("captions", CAPTION_COLUMNS, pk=("hash", "medium", "provider", "model", "prompt"))
+    create("spending", SPENDING_COLUMNS, pk="number")
+    connection.execute("CREATE INDEX descriptions_by_time ON descriptions (at)")
+
+
+CAPTION_COLUMNS: dict[str, Any] = {
+    "hash": str,
+    "medium": str,
+    "provider": str,
+    "model": str,
+    "prompt": str,
+    "text": str,
+    "state": str,
+    "reason": str,
+    "requests": int,
+    "input_tokens": int,
+    "output_tokens": int,
+    "micro_usd": int,
+    "prices_as_of": str,
+    "at": str,
+}
+"""`hash` is the sha256 of a file's bytes (with "/N": about its Nth part alone) and `prompt` tells one wording of the
+question from another; `micro_usd` is null where no price is known."""
+
+SPENDING_COLUMNS: dict[str, Any] = {
+    "number": int,
+    "run": str,
+    "at": str,
+    "provider": str,
+    "model": str,
+    "reserved_micro_usd": int,
+    "settled_micro_usd": int,
+    "closed": int,
+}
+"""One row for each request, written before it is sent; `closed` once the command that it was for has ended well."""
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [first_tables, blocks_and_reports, captions_and_spending]
 """Migration N makes a database of version N out of one of version N - 1. Never change one that was released."""
 
 

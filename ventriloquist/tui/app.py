@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from ventriloquist.settings import PIPELINE, STAGES, ChatSettings
 from ventriloquist.text import one_line
 from ventriloquist.tui.screens.base import sentence_of
 from ventriloquist.tui.screens.chat import ChatScreen
+from ventriloquist.tui.screens.describe import DescribeScreen
 from ventriloquist.tui.screens.form import FormScreen
 from ventriloquist.tui.screens.home import HomeScreen
 from ventriloquist.tui.screens.ledger import LedgerScreen
@@ -110,10 +111,10 @@ class VentriloquistApp(App[None]):
     def _open_form(self, stage: str) -> None:
         self.push_screen(FormScreen(STAGES[stage], self.workspace), partial(self._start, stage))
 
-    def _start(self, stage: str, argv: Sequence[str] | None) -> None:
-        if argv is not None:
+    def _start(self, stage: str, values: Mapping[str, Any] | None) -> None:
+        if values is not None:
             self.notify(f"Starting {stage}…", timeout=2, markup=False)
-            self._start_run(stage, argv)
+            self._start_run(stage, STAGES[stage].argv(**values))
 
     @work(thread=True, exit_on_error=False, group="start")
     def _start_run(self, stage: str, argv: Sequence[str]) -> None:
@@ -125,7 +126,8 @@ class VentriloquistApp(App[None]):
 
     @on(HomeScreen.RunWanted)
     @on(RunsScreen.RunWanted)
-    def _show_run(self, event: HomeScreen.RunWanted | RunsScreen.RunWanted) -> None:
+    @on(DescribeScreen.RunWanted)
+    def _show_run(self, event: HomeScreen.RunWanted | RunsScreen.RunWanted | DescribeScreen.RunWanted) -> None:
         self._open_run(event.run_id)
 
     @on(RunScreen.Resumed)
@@ -156,6 +158,10 @@ class VentriloquistApp(App[None]):
     def _show_windows(self) -> None:
         self.push_screen(WindowsScreen(self.workspace))
 
+    @on(HomeScreen.DescribeWanted)
+    def _show_describe(self) -> None:
+        self.push_screen(DescribeScreen(self.workspace))
+
     @on(HomeScreen.PeopleWanted)
     def _show_people(self) -> None:
         self.push_screen(PeopleScreen(self.workspace))
@@ -184,7 +190,8 @@ class VentriloquistApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         for stage in PIPELINE:
-            yield SystemCommand(stage.capitalize(), about(STAGES[stage]), partial(self._open_form, stage))
+            show = self._show_describe if stage == "describe" else partial(self._open_form, stage)
+            yield SystemCommand(stage.capitalize(), about(STAGES[stage]), show)
         yield SystemCommand("Chat", "Talk with the people in the history", self._show_chat)
         yield SystemCommand("Statistics", "Who wrote how much, and when", self._show_stats)
         yield SystemCommand("Ledger", "What became of every row of the history", self._show_ledger)

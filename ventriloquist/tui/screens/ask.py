@@ -17,17 +17,20 @@ from ventriloquist.tui.paint import shown
 
 
 class AskScreen(ModalScreen[str | None]):
-    """Ends with what was typed, or with None. An empty line is no answer."""
+    """Ends with what was typed, or with None. An empty line is no answer, unless it `may_be_empty`."""
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, question: str, yes: str, typed: str = "", example: str = "") -> None:
+    def __init__(
+        self, question: str, yes: str, typed: str = "", example: str = "", *, may_be_empty: bool = False
+    ) -> None:
         super().__init__()
         self.question = question
         self.yes = yes
         self.typed = plain(typed)
         self.example = plain(example)
+        self.may_be_empty = may_be_empty
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="ask"):
@@ -42,7 +45,8 @@ class AskScreen(ModalScreen[str | None]):
     @on(Input.Submitted)
     def answer(self) -> None:
         """Take the line, if there is something in it."""
-        if typed := self.query_one(Input).value.strip():
+        typed = self.query_one(Input).value.strip()
+        if typed or self.may_be_empty:
             self.dismiss(typed)
 
     @on(Button.Pressed, "#cancel")

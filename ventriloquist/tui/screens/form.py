@@ -1,7 +1,8 @@
-"""A stage's options as a form, drawn from its settings class, and the start of the stage."""
+"""A stage's options as a form, drawn from its settings class."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -20,8 +21,12 @@ from ventriloquist.tui.words import about
 from ventriloquist.workspace import Workspace
 
 
-class FormScreen(ModalScreen[list[str] | None]):
-    """Ends with the command line that starts the stage (only what was changed is in it), or with None."""
+class FormScreen(ModalScreen[dict[str, Any] | None]):
+    """Ends with the values that were changed and that make sense, or with None.
+
+    `names` are the options that are asked for (default: all), `given` what was changed before, `verb` what the button
+    says.
+    """
 
     AUTO_FOCUS = "Field Input, Field Select, Field Switch, Button"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,30 +35,40 @@ class FormScreen(ModalScreen[list[str] | None]):
         Binding("up", "app.focus_previous", "Field before", show=False),
     ]
 
-    def __init__(self, settings: type[StageSettings], workspace: Workspace) -> None:
+    def __init__(
+        self,
+        settings: type[StageSettings],
+        workspace: Workspace,
+        names: Sequence[str] = (),
+        given: Mapping[str, Any] | None = None,
+        verb: str = "Start",
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.workspace = workspace
+        self.names = names
+        self.given = given or {}
+        self.verb = verb
 
     def compose(self) -> ComposeResult:
         current, problem = self._current()
-        options = self.settings.options()
+        options = {name: info for name, info in self.settings.options().items() if not self.names or name in self.names}
         first = [name for name, info in options.items() if _is_main(info.json_schema_extra)]
         more = [name for name in options if name not in first]
         with Vertical(id="dialog", classes="form"):
             yield Static(Content.assemble((self.settings.stage, "bold $primary"), "  ", about(self.settings)))
             with VerticalScroll(id="fields", can_focus=False):
                 for name in first or more:
-                    yield Field(name, options[name], current[name])
+                    yield Field(name, options[name], current[name], self.given.get(name))
                 if first and more:
                     with Collapsible(title=f"{len(more)} more options", id="more"):
                         for name in more:
-                            yield Field(name, options[name], current[name])
+                            yield Field(name, options[name], current[name], self.given.get(name))
             yield Static(shown(problem), id="problem")
             with Horizontal(id="buttons"):
-                yield Button("Start", variant="primary", id="start", compact=True)
+                yield Button(Content(self.verb), variant="primary", id="start", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Static(Content("enter start · esc cancel"), classes="hint")
+                yield Static(Content(f"enter {self.verb.lower()} · esc cancel"), classes="hint")
 
     def on_mount(self) -> None:
         self.query_one("#problem").display = bool(self._current()[1])
@@ -69,7 +84,7 @@ class FormScreen(ModalScreen[list[str] | None]):
     @on(Button.Pressed, "#start")
     @on(Input.Submitted)
     def start(self) -> None:
-        """Check the values; start, or say what is wrong with them."""
+        """Check the values; end with them, or say what is wrong with them."""
         values = {field.option: value for field in self.query(Field) if (value := field.value) is not None}
         try:
             self.settings.load(self.workspace, **values)
@@ -78,7 +93,7 @@ class FormScreen(ModalScreen[list[str] | None]):
             problem.update(shown(str(fault)))
             problem.display = True
             return
-        self.dismiss(self.settings.argv(**values))
+        self.dismiss(values)
 
     @on(Collapsible.Toggled)
     def unfold(self, event: Collapsible.Toggled) -> None:
@@ -87,7 +102,7 @@ class FormScreen(ModalScreen[list[str] | None]):
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
-        """Start nothing."""
+        """Change nothing."""
         self.dismiss(None)
 
 

@@ -27,6 +27,8 @@ from ventriloquist.workspace import Workspace
 TICK = 0.25
 TICKS_PER_READING = 8
 TALK_KEY = "l"
+DESCRIBE = "describe"
+"""The stage that has a screen of its own instead of a form."""
 
 
 class HomeScreen(AppScreen):
@@ -72,6 +74,9 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
 
     class PeopleWanted(Message):
         """Show who is in the history."""
+
+    class DescribeWanted(Message):
+        """Show what there is to describe."""
 
     class WindowsWanted(Message):
         """Show what the model learns from."""
@@ -177,8 +182,10 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
         rows[(here + step) % len(rows)].focus()
 
     def action_form(self, stage: str) -> None:
-        """Open the form of a stage, or its run if it is running."""
-        if self.overview and stage in self.overview.running:
+        """Open the form of a stage, or its run if it is running; of describe, its screen."""
+        if stage == DESCRIBE:
+            self.post_message(self.DescribeWanted())
+        elif self.overview and stage in self.overview.running:
             self.post_message(self.RunWanted(self.overview.running[stage].id))
         else:
             self.post_message(self.FormWanted(stage))
@@ -219,7 +226,7 @@ A stage runs on its own: quitting the app or losing the connection stops nothing
         elif state == "waiting" and self.overview:
             why = self.overview.stages[event.stage]["missing"]
             self.notify(f"{event.stage}: {why}.", markup=False)
-        elif latest and state in ("running", "stopped", "lost"):
+        elif latest and state in ("running", "stopped", "lost") and event.stage != DESCRIBE:
             self.post_message(self.RunWanted(latest.id))
         else:
             self.action_form(event.stage)

@@ -18,7 +18,7 @@ from ventriloquist.faults import Fault
 from ventriloquist.runfold import RunState
 from ventriloquist.runs import RunInfo, find_run, resume, stop
 from ventriloquist.text import one_line
-from ventriloquist.tui import words
+from ventriloquist.tui import proposal, words
 from ventriloquist.tui.follow import Follower
 from ventriloquist.tui.paint import MUTED, put, row, shown, spread
 from ventriloquist.tui.screens.base import AppScreen
@@ -161,8 +161,9 @@ and end; resume starts the same command again, and it goes on from what stands."
         return " · ".join(parts)
 
     def _paint_outcome(self, state: RunState, status: str) -> None:
+        made = proposal.made(self.info.stage, state.makes)
         sentences = {
-            "done": f"Made: {words.made(state.makes)}" if words.made(state.makes) else "Done.",
+            "done": f"Made: {made}" if made else "Done.",
             "failed": f"{state.error or 'It failed.'} Press u to try it again.",
             "stopped": "Stopped; what was finished is kept. Press u to go on.",
             "lost": "It ended without a word: killed, or the machine went down. Press u to go on.",

@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from ventriloquist.runfold import RunState, status_of
 from ventriloquist.runs import RunInfo, list_runs
 from ventriloquist.text import one_line
-from ventriloquist.tui import words
+from ventriloquist.tui import proposal, words
 from ventriloquist.tui.follow import Follower
 from ventriloquist.tui.paint import MUTED, row, spread
 from ventriloquist.tui.screens.base import AppScreen
@@ -158,5 +158,5 @@ def _result(run: ReadRun) -> str:
         share = f" {run.state.fraction:.0%}" if run.state.fraction is not None else ""
         return f"{run.state.phase or 'starting'}{share}"
     if run.status == "done":
-        return words.made(run.state.makes) or "done"
+        return proposal.made(run.info.stage, run.state.makes) or "done"
     return run.state.error or "ended without a word"

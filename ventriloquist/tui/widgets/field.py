@@ -24,32 +24,39 @@ def kind_of(annotation: Any) -> Any:
 
 
 class Field(Vertical):
-    """Drawn from a settings field. `current` is the value that would be used if the person changes nothing."""
+    """Drawn from a settings field. `current` is the value that would be used if the person changes nothing, `given`
+    one that they gave before, which stands in the entry."""
 
-    def __init__(self, option: str, info: FieldInfo, current: Any) -> None:
+    def __init__(self, option: str, info: FieldInfo, current: Any, given: Any = None) -> None:
         super().__init__()
         self.option = option
         self.info = info
         self.kind = kind_of(info.annotation)
         self.current = current
+        self.given = given
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static(row(self.option.replace("_", " "), 40), classes="name")
             yield self._entry()
             if self.kind is bool:
-                yield Static(Content(_word(bool(self.current))), classes="word")
+                yield Static(Content(_word(bool(self._first))), classes="word")
         yield Static(shown(self.info.description or ""), classes="about")
+
+    @property
+    def _first(self) -> Any:
+        return self.current if self.given is None else self.given
 
     def _entry(self) -> Input | Switch | Select[str]:
         if self.kind is bool:
-            return Switch(bool(self.current), animate=False)
+            return Switch(bool(self._first), animate=False)
         if get_origin(self.kind) is Literal:
             choices = [(Content(str(choice)), str(choice)) for choice in get_args(self.kind)]
-            return Select(choices, value=str(self.current), allow_blank=False, compact=True)
+            return Select(choices, value=str(self._first), allow_blank=False, compact=True)
         placeholder = "" if self.current in (None, "") else one_line(str(self.current), 200)
         typed = {int: "integer", float: "number"}.get(self.kind, "text")
-        return Input(placeholder=placeholder or "default", type=typed, compact=True)  # type: ignore[arg-type]
+        given = "" if self.given is None else one_line(str(self.given))
+        return Input(given, placeholder=placeholder or "default", type=typed, compact=True)  # type: ignore[arg-type]
 
     @on(Switch.Changed)
     def _switched(self, event: Switch.Changed) -> None:
