@@ -99,7 +99,7 @@ def test_payloads_that_are_no_archive_leave_the_name(bundle: str, text: str) -> 
 def test_words_in_the_body_of_an_app_stand_in_brackets(writer: ChatDbWriter) -> None:
     message = only(writer, "Sent with\nan app", EXTENSION + "com.example.pizza", None, subject="Dinner")
     assert shown(message) == ("app", "[pizza: Dinner Sent with an app]")
-    lines = list(entries_of([message], lambda _: "Maya", lambda _: ("image", "photo")))
+    lines = list(entries_of([message], lambda _: "Maya", lambda given: [("image", "photo") for _ in given]))
     assert [(line.content_type, line.text) for line in lines] == [("app", "[pizza: Dinner Sent with an app]")]
 
 

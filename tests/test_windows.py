@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.hostile import hostile_strings
 from ventriloquist.records import Attachment, Kind, Message, Reaction
+from ventriloquist.speech import words
 from ventriloquist.store.spoken import Batch
 from ventriloquist.windows.build import Window, cut_windows
 from ventriloquist.windows.file import in_file, message_in_file
@@ -216,8 +217,18 @@ def message(guid: str, text: str | None, minute: int = 0, **given: object) -> Me
 
 def rendered(*messages: Message) -> list[Entry]:
     return entries_of(
-        messages, lambda m: "Me" if m.is_from_me else "Ann", lambda a: ("image", a.description or "A photo")
+        messages,
+        lambda m: "Me" if m.is_from_me else "Ann",
+        lambda attachments: [("image", each.description or "A photo") for each in attachments],
     )
+
+
+def test_a_live_photo_is_one_picture() -> None:
+    still = Attachment("s", mime_type="image/heic", name="IMG_0001.HEIC", description="A dog in the snow")
+    moving = Attachment("m", mime_type="video/quicktime", name="IMG_0001.MOV")
+    other = Attachment("o", mime_type="video/quicktime", name="IMG_0002.MOV")
+    assert words((still, moving, other)) == [("image", "A dog in the snow"), ("video", "A video")]
+    assert words((moving,)) == [("video", "A video")]
 
 
 def test_what_messages_become() -> None:
@@ -285,7 +296,7 @@ def test_what_is_quoted_from_long_ago_is_asked_for() -> None:
         asked.append((guid, number))
         return message(guid, "long ago") if guid == "1" else None
 
-    rendering = Rendering({(False, None): "Ann"}, lambda _: ("image", "A photo"), earlier)
+    rendering = Rendering({(False, None): "Ann"}, lambda _: [("image", "A photo")], earlier)
     count = 3 * REMEMBERED
 
     def say(first: int, last: int, reply_to: str | None = None) -> list[Entry]:

@@ -5,15 +5,16 @@ Preprocess and chat both read here, so that a real conversation is to a chat wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ventriloquist.media.livephotos import moving_halves
 from ventriloquist.media.words import content_type, local_description
 from ventriloquist.records import ME, UNKNOWN, Attachment, ChatKind, Conversation, Person
 from ventriloquist.store import Store
 from ventriloquist.store.spoken import Batch
 from ventriloquist.store.stats import numbers, sizes
-from ventriloquist.windows.render import Entry, Rendering, Sender, parts_of
+from ventriloquist.windows.render import Entry, Part, Rendering, Sender, parts_of
 from ventriloquist.windows.split import Holdout
 
 NOBODY = "Unknown"
@@ -170,6 +171,12 @@ def _asked_of_earlier(batch: Batch) -> set[str]:
     return asked
 
 
-def words(attachment: Attachment) -> tuple[str, str]:
-    """An attachment's content type, and its description or what can be said without one."""
-    return content_type(attachment), attachment.description or local_description(attachment)
+def words(attachments: Sequence[Attachment]) -> list[Part]:
+    """The content type of each attachment of a message, and its description or what can be said without one; a Live
+    Photo is one picture, though it is two files."""
+    moving = moving_halves(attachments) if len(attachments) > 1 else {}
+    return [
+        (content_type(each), each.description or local_description(each))
+        for each in attachments
+        if each.guid not in moving
+    ]

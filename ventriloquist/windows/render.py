@@ -29,8 +29,8 @@ _REACTIONS = {
     "sticker": "Sticker",
 }
 
-Words = Callable[[Attachment], tuple[str, str]]
-"""An attachment's content type and the words that stand for it."""
+Words = Callable[[Sequence[Attachment]], "list[Part]"]
+"""What the attachments of a message show: of each its content type and the words that stand for it."""
 Earlier = Callable[[str, int], Message | None]
 """Finds the message of a guid that stands before the one of a number; None where there is none."""
 Part = tuple[str, str]
@@ -156,7 +156,7 @@ def parts_of(message: Message, words: Words) -> list[Part]:
     parts = parts_of_text(message.text)
     if kind is Kind.APP:
         parts = [("app", line) for _, line in parts]
-    return [words(attachment) for attachment in message.attachments] + parts
+    return [*words(message.attachments), *parts] if message.attachments else parts
 
 
 def parts_of_text(text: str | None) -> list[Part]:
