@@ -16,8 +16,12 @@ from typing import IO
 import pytest
 
 from tests.commands import command, ventriloquist
+from ventriloquist.chat import events
 from ventriloquist.chat.transcript import kept
+from ventriloquist.cli import chat as chat_command
+from ventriloquist.cli.chat import open_session
 from ventriloquist.faults import Exit
+from ventriloquist.settings import ChatSettings
 from ventriloquist.workspace import Workspace
 
 SMALL = ("--target", "Theo", "--max-tokens", "24", "--threads", "1", "--seed", "1", "--max-messages", "1")
@@ -85,6 +89,30 @@ def test_control_c_stops_the_reply_and_keeps_the_chat(copy_of_learnt: Workspace)
     assert chat.returncode == Exit.DONE and json.loads(out.splitlines()[-1])["name"] == "Theo"
     talk = kept(copy_of_learnt)[0]
     assert talk.title == "after all" and len(talk.conversation.said) < 256
+
+
+def test_control_c_while_a_request_is_being_sent(copy_of_learnt: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal may come while the pipe to the model is locked for writing: it waits, and blocks nothing."""
+    settings = ChatSettings.load(copy_of_learnt, threads=1, max_tokens=24, device="cpu")
+    session = open_session(copy_of_learnt, settings)
+    child = session.process._child
+    assert child is not None and child.stdin is not None
+    write, struck = child.stdin.write, []
+
+    def interrupted(text: str) -> int:
+        if not struck:
+            struck.append(signal.raise_signal(signal.SIGINT))
+        return write(text)
+
+    monkeypatch.setattr(child.stdin, "write", interrupted)
+    try:
+        with chat_command._interruptible(session):
+            happened = list(session.submit("hello"))
+        assert struck and isinstance(happened[-1], events.TurnEnded)
+        with chat_command._interruptible(session):
+            assert any(isinstance(event, events.Wrote) for event in session.submit("and now?"))
+    finally:
+        session.close()
 
 
 def test_killed_it_leaves_its_conversation_and_no_process(copy_of_learnt: Workspace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -106,7 +107,8 @@ def _interruptible(session: Session) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        session.cancel()
+        # In a thread, since this may have interrupted the very sending to the model that a cancel waits for.
+        threading.Thread(target=session.cancel, name="cancel").start()
 
     before = signal.signal(signal.SIGINT, stop)
     try:
