@@ -36,7 +36,7 @@ fuzz: install
 # with 64 requests under way, 50 trainings that are killed three times each, every damage to a checkpoint, every way to start several processes.
 proofs: install
 	KILLS=208 INTERLEAVINGS=500 $(BIN)/python -m pytest -s --timeout=0 tests/test_collect_kills.py tests/test_again.py
-	KILLS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_describe_kills.py
+	KILLS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_describe_kills.py tests/test_transcripts.py tests/test_session.py
 	PROOFS=1 TRIALS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_train_*.py
 
 clean:

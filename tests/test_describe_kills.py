@@ -21,7 +21,7 @@ from tests.test_describe_budget import MOST_USAGE, cost
 from ventriloquist.store import Store
 from ventriloquist.workspace import Workspace
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "2"))
 CONCURRENCY = 64
 PHOTOS = 80 + 60 * KILLS
 LATENCY = 0.5

@@ -214,7 +214,7 @@ while True:
 @pytest.mark.slow
 def test_killed_at_any_moment_all_that_was_said_is_there(workspace: Workspace) -> None:
     rng = random.Random(5)
-    for _ in range(int(os.environ.get("KILLS", "6"))):
+    for _ in range(int(os.environ.get("KILLS", "3"))):
         child = subprocess.Popen([sys.executable, "-c", WRITER, str(workspace.root)], stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
         child.stdout.readline()
