@@ -20,7 +20,6 @@ from ventriloquist.chat.commands import LONGEST
 from ventriloquist.chat.session import Session
 from ventriloquist.text import one_line, plain
 from ventriloquist.tui.driving import Began, Done, Driving, Happened, Opened
-from ventriloquist.tui.paint import MUTED
 from ventriloquist.tui.scene import Scene
 from ventriloquist.tui.screens.base import AppScreen
 from ventriloquist.tui.screens.candidates import CandidatesScreen
@@ -28,7 +27,7 @@ from ventriloquist.tui.screens.help import HelpScreen, keys_of
 from ventriloquist.tui.screens.pick import PickScreen
 from ventriloquist.tui.screens.told import ToldScreen
 from ventriloquist.tui.widgets.blocks import columns
-from ventriloquist.tui.widgets.chat_head import ChatHead
+from ventriloquist.tui.widgets.chat_head import ChatHead, busy_with
 from ventriloquist.tui.widgets.fitting_footer import FittingFooter
 from ventriloquist.tui.widgets.prompt import Prompt
 from ventriloquist.tui.widgets.side_panel import SidePanel
@@ -230,11 +229,7 @@ model, not by the person."""
             return Content("loading the model… then your words go" if self.pending else "loading the model…")
         if self.state == "failed":
             return Content("the model is not loaded")
-        if self.state == "ready":
-            return None
-        if self.cancelling:
-            return Content("stopping… esc again leaves")
-        return Content.assemble(f"{self.doing or 'one moment'}…", ("  esc stops", MUTED))
+        return busy_with(self.doing, stopping=self.cancelling) if self.state == "busy" else None
 
     # --- typing
 
@@ -345,23 +340,17 @@ model, not by the person."""
 
     def action_copy_last(self) -> None:
         """Copy what the model wrote last."""
-        last = next((each for each in reversed(self.scene.said) if each.generated), None)
-        if last is None:
-            self.notify("Nothing was generated yet.", timeout=3, markup=False)
-        else:
-            self._copy(last.entry.text)
+        self._copy(next((each.entry.text for each in reversed(self.scene.said) if each.generated), ""))
 
     def _copy(self, text: str) -> None:
-        self.app.copy_to_clipboard(plain(text))
-        self.notify("Copied.", timeout=2, markup=False)
+        if text:
+            self.app.copy_to_clipboard(plain(text))
+        self.notify("Copied." if text else "Nothing was generated yet.", timeout=2, markup=False)
 
+    @on(Transcript.Clicked)
     def action_to_prompt(self) -> None:
         """Back to the line to type into."""
         self.query_one(Prompt).focus()
-
-    @on(Transcript.Clicked)
-    def _clicked(self) -> None:
-        self.action_to_prompt()
 
     @on(Prompt.ChooseWanted)
     def _choose_message(self) -> None:

@@ -35,6 +35,13 @@ class ChatHead(Static):
         put(self, spread(self._doing or cast_of(self._scene), checkpoint, width))
 
 
+def busy_with(doing: str, *, stopping: bool) -> Content:
+    """What is being done, and how to stop it."""
+    if stopping:
+        return Content("stopping… esc again leaves")
+    return Content.assemble(f"{doing or 'one moment'}…", ("  esc stops", MUTED))
+
+
 def cast_of(scene: Scene) -> Content:
     """Who answers, whether it is live, whom one speaks as, and with whom."""
     parts = [Content("anyone answers" if scene.target is None else f"{one_line(scene.target, NAME_WIDTH)} answers")]
