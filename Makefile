@@ -37,7 +37,7 @@ fuzz: install
 proofs: install
 	KILLS=208 INTERLEAVINGS=500 $(BIN)/python -m pytest -s --timeout=0 tests/test_collect_kills.py tests/test_again.py
 	KILLS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_describe_kills.py tests/test_transcripts.py tests/test_session.py
-	PROOFS=1 TRIALS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_train_*.py
+	PROOFS=1 TRIALS=50 $(BIN)/python -m pytest -s --timeout=0 tests/test_train_*.py tests/test_benchmarks_generation.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis ventriloquist-demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -260,6 +261,7 @@ def test_only_text_under_mine_is_a_reply() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("PROOFS" not in os.environ, reason="takes long; make proofs does it")
 def test_the_app_is_timed_on_a_terminal(copy_of_learnt: Workspace) -> None:
     *_, echo = rows = screen_latency.rows(copy_of_learnt.root, SIZE.visit)
     assert echo.ours > 0 and echo.rounds > 0 and "while text streams in" in echo.what

@@ -22,7 +22,7 @@ FAULTY_REQUESTS = int(os.environ.get("FAULTY_REQUESTS", "200"))
 def test_a_request_ends_at_its_deadline_and_counts_as_spent(stuck: fake.Answer) -> None:
     with fake.serving(fake.caption("At last"), [stuck]) as server:
         started = time.monotonic()
-        [answer], meter = ask(server.url, deadline=0.5)
+        [answer], meter = ask(server.url, deadline=2.0)  # long enough for the second request on a busy machine
         assert time.monotonic() - started < 10  # a drip would go on for hours
     assert answer.text == "At last"
     assert (meter.requests, meter.unknown) == (2, 1)

@@ -12,7 +12,7 @@ from textual.content import Content
 from tests.hostile import hostile_strings
 from tests.test_tui_chat import line, rows_with, say, talk, typed_in
 from tests.test_tui_screens import onto, until
-from tests.tui_helpers import CONTROLS, SIZES, ScriptedSession, assert_clean, screen_text
+from tests.tui_helpers import CONTROLS, ScriptedSession, assert_clean, screen_text
 from ventriloquist.chat.conversation import Utterance
 from ventriloquist.chat.events import Busy, Changed, Choice, Choose, Failed, Offered, Told
 from ventriloquist.records import MICROSECONDS
@@ -204,7 +204,7 @@ async def test_notices_go_with_the_conversation_they_were_told_in(workspace: Wor
 # --- strangers' text ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(60, 20)])
 async def test_hostile_text_everywhere(workspace: Workspace, size: tuple[int, int]) -> None:
     """As messages, names, quotes and reactions, fifty in the cast, one of more than 200 characters; as title,
     checkpoint, settings, facts, choices, candidates and answers."""
